@@ -1,0 +1,190 @@
+// The callback that the MongoDB driver calls for a token, and what every environment shares.
+
+import type { OIDCCallbackParams, OIDCResponse } from 'mongodb';
+import { Callable } from './callable.js';
+import { type OIDCCallbackError, toCallbackError } from './errors.js';
+import { expiryOf, readClaims } from './jwt.js';
+import { invalidOption, requireKnownOptions, requireString } from './options.js';
+import { retry } from './retry.js';
+import { type CachedToken, TokenCache, type TokenKey } from './token-cache.js';
+
+/** Options that every callback takes. */
+export interface OIDCCallbackOptions {
+  /**
+   * Whom the token is for: the resource (Azure) or audience (Google Cloud, Kubernetes) that the server's
+   * identity provider is configured with. Default: the driver's `TOKEN_RESOURCE`; where both are set this
+   * one counts. One of the two is needed, except for a token file.
+   */
+  audience?: string | undefined;
+  /**
+   * The whole budget of one fetch in milliseconds, retries included: 1 to 59 999 (the driver gives up after
+   * 60 000). Default: 30 000.
+   */
+  timeoutMS?: number | undefined;
+  /** Whether the next token is fetched before the current one expires. Default: true. */
+  refreshAhead?: boolean | undefined;
+}
+
+/** What a caller may say when it asks for a token: the driver's parameters, each of them optional. */
+export type OIDCCallbackContext = Partial<
+  Pick<OIDCCallbackParams, 'username' | 'tokenAudience' | 'timeoutContext'>
+>;
+
+/** A token in the driver's own shape: `accessToken` and, where it is known, `expiresInSeconds`. */
+export type OIDCCallbackResult = Pick<OIDCResponse, 'accessToken' | 'expiresInSeconds'>;
+
+/** What an environment is asked for. */
+export interface GetTokenRequest {
+  /** Whom the token is for; undefined only where neither the option nor `TOKEN_RESOURCE` is set. */
+  readonly audience: string | undefined;
+  /** The connection string's username: the client ID, on Azure. */
+  readonly username: string | undefined;
+  /** Aborted when nobody waits for this request any more. */
+  readonly signal: AbortSignal;
+}
+
+/** A token as a source hands it out. Every `AccessToken` of `@azure/core-auth` is one. */
+export interface AccessToken {
+  /** A JSON Web Token. */
+  readonly token: string;
+  /** Milliseconds since the epoch. Default: the token's `exp`. */
+  readonly expiresOnTimestamp?: number | undefined;
+  /** When to fetch the next one, in milliseconds since the epoch. Default: after 80 % of its life. */
+  readonly refreshAfterTimestamp?: number | undefined;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const DRIVER_TIMEOUT_MS = 60_000;
+const OPTION_NAMES = ['audience', 'timeoutMS', 'refreshAhead'];
+
+// The instance is callable, which a class cannot say of itself.
+export interface OIDCCallback {
+  /** Called by the driver. Never rejects: a failure reaches the operation through the result (NODE-7858). */
+  (params: OIDCCallbackParams): Promise<OIDCCallbackResult>;
+}
+
+/**
+ * A MONGODB-OIDC callback: an object that the driver can call, to be given as `OIDC_CALLBACK`. Subclass it
+ * with one method to take tokens from a place of your own.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { MongoClient } from 'mongodb';
+ * import { type AccessToken, OIDCCallback } from 'mongodb-workload-identity';
+ *
+ * class SpiffeCallback extends OIDCCallback {
+ *   protected async getToken(): Promise<AccessToken> {
+ *     return { token: (await readFile('/run/spiffe/jwt', 'utf8')).trim() };
+ *   }
+ * }
+ *
+ * const client = new MongoClient('mongodb://db.example.com/', {
+ *   authMechanism: 'MONGODB-OIDC',
+ *   authMechanismProperties: { OIDC_CALLBACK: new SpiffeCallback(), ALLOWED_HOSTS: ['db.example.com'] },
+ * });
+ * ```
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+export abstract class OIDCCallback extends Callable<OIDCCallbackParams, Promise<OIDCCallbackResult>> {
+  readonly #audience: string | undefined;
+  readonly #timeoutMS: number;
+  readonly #cache: TokenCache;
+
+  /**
+   * @param options - see {@link OIDCCallbackOptions}
+   * @param ownOptionNames - names of the options that the subclass adds; any other is an error
+   * @throws OIDCCallbackError `ERR_OIDC_INVALID_OPTION`
+   */
+  constructor(options: OIDCCallbackOptions = {}, ownOptionNames: readonly string[] = []) {
+    super();
+    requireKnownOptions(new.target.name, options, [...OPTION_NAMES, ...ownOptionNames]);
+    this.#audience = requireString(options, 'audience');
+    this.#timeoutMS = readTimeout(options.timeoutMS);
+    if (options.refreshAhead !== undefined && typeof options.refreshAhead !== 'boolean') {
+      throw invalidOption('refreshAhead', 'must be true or false');
+    }
+    this.#cache = new TokenCache((key) => this.#load(key));
+  }
+
+  /**
+   * Asks the environment for one token, without caching or retrying: both are done for it. The result is
+   * checked to be a JSON Web Token.
+   */
+  protected abstract getToken(request: GetTokenRequest): Promise<AccessToken>;
+
+  /**
+   * A token for whoever is not the driver: from memory while one is valid, else from the source.
+   *
+   * @param context - `tokenAudience` (for a callback without `audience`), `username`, and `timeoutContext`,
+   *   a signal that ends the wait
+   * @throws OIDCCallbackError
+   */
+  async fetch(context: OIDCCallbackContext = {}): Promise<OIDCCallbackResult> {
+    const token = await this.#cache.get(this.#keyFor(context), {
+      timeoutMS: this.#timeoutMS,
+      signal: context.timeoutContext,
+    });
+    return toResult(token);
+  }
+
+  /** When the token that was handed out last expires; undefined before the first, or where it is not known. */
+  get expiresAt(): Date | undefined {
+    const expiresAt = this.#cache.latest?.expiresAt;
+    return expiresAt === undefined ? undefined : new Date(expiresAt);
+  }
+
+  /** Forgets every token in memory, so that the next call asks the source (which may have a cache too). */
+  invalidate(): void {
+    this.#cache.clear();
+  }
+
+  /** @internal */
+  protected override call_(params: OIDCCallbackParams): Promise<OIDCCallbackResult> {
+    return this.fetch(params).catch(failingResult);
+  }
+
+  #keyFor({ tokenAudience, username }: OIDCCallbackContext): TokenKey {
+    // The driver reads `TOKEN_RESOURCE:true` in a connection string as a boolean.
+    const fromDriver = tokenAudience === undefined ? undefined : String(tokenAudience);
+    return { audience: this.#audience ?? fromDriver, username: username || undefined };
+  }
+
+  #load(key: TokenKey): Promise<CachedToken> {
+    return retry(async (signal) => {
+      const { token, expiresOnTimestamp } = await this.getToken({ ...key, signal });
+      const claims = readClaims(token, `${this.name}'s token source`);
+      return { value: token, receivedAt: Date.now(), expiresAt: expiresOnTimestamp ?? expiryOf(claims) };
+    }, this.#timeoutMS);
+  }
+}
+
+function toResult({ value, expiresAt }: CachedToken): OIDCCallbackResult {
+  if (expiresAt === undefined) return { accessToken: value };
+  return {
+    accessToken: value,
+    expiresInSeconds: Math.max(0, Math.floor((expiresAt - Date.now()) / 1000)),
+  };
+}
+
+/**
+ * Drivers up to 7.6.0 never call a callback again that rejected during a refresh (NODE-7858). They do read
+ * `accessToken` of a result, after their lock is released, and fail the operation with what that throws.
+ */
+function failingResult(error: unknown): OIDCCallbackResult {
+  const failure: OIDCCallbackError = toCallbackError(error);
+  return Object.defineProperty({} as OIDCCallbackResult, 'accessToken', {
+    enumerable: true,
+    get() {
+      throw failure;
+    },
+  });
+}
+
+function readTimeout(timeoutMS: unknown = DEFAULT_TIMEOUT_MS): number {
+  if (typeof timeoutMS === 'number' && timeoutMS >= 1 && timeoutMS < DRIVER_TIMEOUT_MS) return timeoutMS;
+  throw invalidOption(
+    'timeoutMS',
+    `must be a number of milliseconds from 1 to ${DRIVER_TIMEOUT_MS - 1}, because the driver itself gives up after ${DRIVER_TIMEOUT_MS} ms; it is ${typeof timeoutMS === 'number' ? timeoutMS : `a ${typeof timeoutMS}`}`,
+  );
+}

@@ -1,0 +1,97 @@
+// The one error class of this package and its codes.
+
+import { redact, sanitizeCause, scrub } from './secrets.js';
+
+/**
+ * What went wrong, as a stable string to branch on.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `ERR_OIDC_AUDIENCE_MISSING` | neither the `audience` option nor `TOKEN_RESOURCE` is set |
+ * | `ERR_OIDC_AUDIENCE_MISMATCH` | the token is for another audience than the one asked for |
+ * | `ERR_OIDC_CREDENTIAL_UNAVAILABLE` | no identity can be had in this place |
+ * | `ERR_OIDC_IDENTITY_NOT_FOUND` | the identity asked for is not assigned here, or several are and none was chosen |
+ * | `ERR_OIDC_ACCESS_DENIED` | the identity exists and may not have this token |
+ * | `ERR_OIDC_RATE_LIMITED` | the token source answered 429 |
+ * | `ERR_OIDC_SOURCE_UNREACHABLE` | the token source did not answer, or gave an answer that its SDK hides |
+ * | `ERR_OIDC_METADATA_PROXIED` | a proxy variable would send a metadata request to a proxy |
+ * | `ERR_OIDC_TIMEOUT` | `timeoutMS` passed without a token |
+ * | `ERR_OIDC_ABORTED` | the caller's signal was aborted |
+ * | `ERR_OIDC_TOKEN_INVALID` | the source answered something that is no JSON Web Token |
+ * | `ERR_OIDC_TOKEN_FILE` | the token file cannot be read |
+ * | `ERR_OIDC_SDK_NOT_INSTALLED` | the SDK of this cloud is not installed |
+ * | `ERR_OIDC_ENVIRONMENT_UNKNOWN` | the environment could not be told |
+ * | `ERR_OIDC_INVALID_OPTION` | an option is unknown or has an illegal value |
+ * | `ERR_OIDC_INVALID_URI` | the driver would reject this connection string, or nobody could use it |
+ */
+export type OIDCCallbackErrorCode =
+  | 'ERR_OIDC_AUDIENCE_MISSING'
+  | 'ERR_OIDC_AUDIENCE_MISMATCH'
+  | 'ERR_OIDC_CREDENTIAL_UNAVAILABLE'
+  | 'ERR_OIDC_IDENTITY_NOT_FOUND'
+  | 'ERR_OIDC_ACCESS_DENIED'
+  | 'ERR_OIDC_RATE_LIMITED'
+  | 'ERR_OIDC_SOURCE_UNREACHABLE'
+  | 'ERR_OIDC_METADATA_PROXIED'
+  | 'ERR_OIDC_TIMEOUT'
+  | 'ERR_OIDC_ABORTED'
+  | 'ERR_OIDC_TOKEN_INVALID'
+  | 'ERR_OIDC_TOKEN_FILE'
+  | 'ERR_OIDC_SDK_NOT_INSTALLED'
+  | 'ERR_OIDC_ENVIRONMENT_UNKNOWN'
+  | 'ERR_OIDC_INVALID_OPTION'
+  | 'ERR_OIDC_INVALID_URI';
+
+const TRANSIENT_CODES: ReadonlySet<OIDCCallbackErrorCode> = new Set<OIDCCallbackErrorCode>([
+  'ERR_OIDC_RATE_LIMITED',
+  'ERR_OIDC_SOURCE_UNREACHABLE',
+  'ERR_OIDC_TOKEN_INVALID',
+  'ERR_OIDC_TOKEN_FILE',
+]);
+
+let transientOf: (error: OIDCCallbackError) => boolean;
+
+/**
+ * Every failure of this package: `code` to branch on, `message` with what happened and what to do next,
+ * `cause` (where there is one) a fresh `Error` with the name, the scrubbed message, `status` and `code` of
+ * what the SDK threw, never the SDK's own object, which carries requests and responses.
+ */
+export class OIDCCallbackError extends Error {
+  static {
+    OIDCCallbackError.prototype.name = 'OIDCCallbackError';
+    transientOf = (error) => error.#transient;
+  }
+
+  readonly code: OIDCCallbackErrorCode;
+  readonly #transient: boolean;
+
+  /**
+   * @param code - one of {@link OIDCCallbackErrorCode}
+   * @param message - what happened and what to do; secrets in it are replaced
+   * @param options - `cause`: any thrown value, of which a scrubbed copy is kept; `transient`: whether
+   *   another attempt can succeed (default: decided by the code)
+   */
+  constructor(
+    code: OIDCCallbackErrorCode,
+    message: string,
+    options: { cause?: unknown; transient?: boolean } = {},
+  ) {
+    super(redact(message), options.cause === undefined ? {} : { cause: sanitizeCause(options.cause) });
+    this.code = code;
+    this.#transient = options.transient ?? TRANSIENT_CODES.has(code);
+  }
+}
+
+/** Whether another attempt can succeed. */
+export function isTransient(error: OIDCCallbackError): boolean {
+  return transientOf(error);
+}
+
+/** Anything thrown, as an `OIDCCallbackError`. What a custom `getToken` throws may pass, so it is transient. */
+export function toCallbackError(error: unknown): OIDCCallbackError {
+  if (error instanceof OIDCCallbackError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new OIDCCallbackError('ERR_OIDC_SOURCE_UNREACHABLE', `The token source failed: ${scrub(reason)}`, {
+    cause: error,
+  });
+}
