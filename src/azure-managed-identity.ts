@@ -1,0 +1,92 @@
+// Tokens of the managed identity that is assigned to an Azure host.
+
+import type { TokenCredential } from '@azure/identity';
+import {
+  getAzureToken,
+  hasWorkloadIdentity,
+  memoize,
+  requireDirectIdentityEndpoint,
+} from './azure-credential.js';
+import { loadAzureIdentity } from './azure-sdk.js';
+import {
+  type AccessToken,
+  type GetTokenRequest,
+  OIDCCallback,
+  type OIDCCallbackOptions,
+} from './callback.js';
+import { invalidOption, requireString } from './options.js';
+
+/** Options of {@link AzureManagedIdentityCallback}: at most one of the three IDs. */
+export interface AzureManagedIdentityCallbackOptions extends OIDCCallbackOptions {
+  /**
+   * Client (application) ID of a user-assigned identity. Default: the driver's `username`; without that,
+   * the system-assigned identity.
+   */
+  clientId?: string | undefined;
+  /** Azure resource ID of a user-assigned identity: `/subscriptions/…/userAssignedIdentities/…`. */
+  resourceId?: string | undefined;
+  /** Object (principal) ID of a user-assigned identity. */
+  objectId?: string | undefined;
+}
+
+const ID_NAMES = ['clientId', 'resourceId', 'objectId'] as const;
+
+/**
+ * Tokens of a managed identity, through `ManagedIdentityCredential`: virtual machines and scale sets,
+ * Functions, App Service and App Service Environment, Container Apps, Arc.
+ *
+ * @example
+ * ```ts
+ * import { MongoClient } from 'mongodb';
+ * import { AzureManagedIdentityCallback } from 'mongodb-workload-identity/azure';
+ *
+ * const client = new MongoClient('mongodb+srv://cluster0.abcde.mongodb.net/', {
+ *   authMechanism: 'MONGODB-OIDC',
+ *   authMechanismProperties: {
+ *     OIDC_CALLBACK: new AzureManagedIdentityCallback({ audience: 'api://mongodb' }),
+ *   },
+ * });
+ * ```
+ */
+export class AzureManagedIdentityCallback extends OIDCCallback {
+  readonly #id: { readonly name: (typeof ID_NAMES)[number]; readonly value: string } | undefined;
+  readonly #credential: (username: string | undefined) => TokenCredential;
+
+  /** @throws OIDCCallbackError `ERR_OIDC_INVALID_OPTION` */
+  constructor(options: AzureManagedIdentityCallbackOptions = {}) {
+    super(options, ID_NAMES);
+    const given = ID_NAMES.flatMap((name) => {
+      const value = requireString(options, name);
+      return value === undefined ? [] : [{ name, value }];
+    });
+    if (given.length > 1) {
+      throw invalidOption(
+        given.map(({ name }) => name).join("' and '"),
+        'name one identity twice; give at most one of clientId, resourceId and objectId',
+      );
+    }
+    this.#id = given[0];
+    if (this.#id && this.#id.name !== 'clientId' && hasWorkloadIdentity()) {
+      throw invalidOption(
+        this.#id.name,
+        'cannot be used where AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_ID and AZURE_TENANT_ID are set (AKS workload identity): the SDK would ignore it and use AZURE_CLIENT_ID. Give `clientId`, or use AzureWorkloadIdentityCallback',
+      );
+    }
+    this.#credential = memoize((username) => {
+      const { ManagedIdentityCredential } = loadAzureIdentity();
+      if (this.#id)
+        return new ManagedIdentityCredential({ [this.#id.name]: this.#id.value } as { clientId: string });
+      return new ManagedIdentityCredential(username === undefined ? {} : { clientId: username });
+    });
+  }
+
+  protected override getToken(request: GetTokenRequest): Promise<AccessToken> {
+    requireDirectIdentityEndpoint();
+    return getAzureToken(() => this.#credential(request.username), request, this.#describe(request.username));
+  }
+
+  #describe(username: string | undefined): string | undefined {
+    if (this.#id) return `${this.#id.name} '${this.#id.value}'`;
+    return username === undefined ? undefined : `client ID '${username}' (the username)`;
+  }
+}

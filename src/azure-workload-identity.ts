@@ -1,0 +1,56 @@
+// Tokens of a workload identity: a federated cluster's service-account token exchanged at Entra.
+
+import type { TokenCredential, WorkloadIdentityCredentialOptions } from '@azure/identity';
+import { CREDENTIAL_OPTION_NAMES, getAzureToken, memoize } from './azure-credential.js';
+import { loadAzureIdentity } from './azure-sdk.js';
+import {
+  type AccessToken,
+  type GetTokenRequest,
+  OIDCCallback,
+  type OIDCCallbackOptions,
+} from './callback.js';
+import { requireString } from './options.js';
+
+/**
+ * Options of {@link AzureWorkloadIdentityCallback}: the SDK's own, which by default come from
+ * `AZURE_CLIENT_ID`, `AZURE_TENANT_ID`, `AZURE_FEDERATED_TOKEN_FILE` and `AZURE_AUTHORITY_HOST`.
+ * The driver's `username` is the client ID where `clientId` is not given.
+ */
+export interface AzureWorkloadIdentityCallbackOptions
+  extends OIDCCallbackOptions,
+    WorkloadIdentityCredentialOptions {}
+
+const STRING_OPTION_NAMES = ['clientId', 'tenantId', 'tokenFilePath', 'authorityHost'] as const;
+
+/**
+ * Tokens through `WorkloadIdentityCredential`: AKS with workload identity, and any cluster that Entra trusts.
+ *
+ * @example
+ * ```ts
+ * import { AzureWorkloadIdentityCallback } from 'mongodb-workload-identity/azure';
+ *
+ * const callback = new AzureWorkloadIdentityCallback({ audience: 'api://mongodb' });
+ * ```
+ */
+export class AzureWorkloadIdentityCallback extends OIDCCallback {
+  readonly #clientId: string | undefined;
+  readonly #credential: (clientId: string | undefined) => TokenCredential;
+
+  /** @throws OIDCCallbackError `ERR_OIDC_INVALID_OPTION` */
+  constructor(options: AzureWorkloadIdentityCallbackOptions = {}) {
+    super(options, [...CREDENTIAL_OPTION_NAMES, ...STRING_OPTION_NAMES]);
+    for (const name of STRING_OPTION_NAMES) requireString(options, name);
+    const { audience: _, timeoutMS: __, refreshAhead: ___, ...credentialOptions } = options;
+    this.#clientId = options.clientId;
+    this.#credential = memoize((clientId) => {
+      const { WorkloadIdentityCredential } = loadAzureIdentity();
+      return new WorkloadIdentityCredential({ ...credentialOptions, ...(clientId && { clientId }) });
+    });
+  }
+
+  protected override getToken(request: GetTokenRequest): Promise<AccessToken> {
+    const clientId = this.#clientId ?? request.username;
+    const named = clientId ?? process.env.AZURE_CLIENT_ID;
+    return getAzureToken(() => this.#credential(clientId), request, named && `client ID '${named}'`);
+  }
+}
