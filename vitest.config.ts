@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { reporters } from './vitest.report.js';
 
 export default defineConfig({
   test: {
@@ -6,7 +7,6 @@ export default defineConfig({
     exclude: ['test/package/**'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // CI counts what ran.
-    reporters: ['default', ...(process.env.TEST_REPORT ? [['json', { outputFile: process.env.TEST_REPORT }] as const] : [])],
+    reporters,
   },
 });

@@ -1,0 +1,12 @@
+// Entry `mongodb-workload-identity`: what every environment shares, and connection strings.
+
+export {
+  type AccessToken,
+  type GetTokenRequest,
+  OIDCCallback,
+  type OIDCCallbackContext,
+  type OIDCCallbackOptions,
+  type OIDCCallbackResult,
+} from './callback.js';
+export { type WorkloadIdentityOptions, workloadIdentity } from './connection-string.js';
+export { OIDCCallbackError, type OIDCCallbackErrorCode } from './errors.js';
