@@ -1,3 +1,5 @@
-// The ESM side of azure.ts: one implementation, so that `import` and `require` share classes and callbacks.
+// The ESM side of azure.ts: one implementation, so that `import` and `require` share classes and callbacks. A
+// CommonJS module has names besides its exports, so they are listed.
 
-export * from './azure.js';
+export type * from './azure.js';
+export { AzureCallback, AzureManagedIdentityCallback, AzureWorkloadIdentityCallback } from './azure.js';

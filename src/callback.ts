@@ -47,7 +47,7 @@ export interface GetTokenRequest {
 export interface AccessToken {
   /** A JSON Web Token. */
   readonly token: string;
-  /** Milliseconds since the epoch. Default: the token's `exp`. */
+  /** Milliseconds since the epoch. The token's `exp` counts where it is earlier, or this is missing. */
   readonly expiresOnTimestamp?: number | undefined;
   /** When to fetch the next one, in milliseconds since the epoch. Default: after 80 % of its life. */
   readonly refreshAfterTimestamp?: number | undefined;
@@ -154,9 +154,22 @@ export abstract class OIDCCallback extends Callable<OIDCCallbackParams, Promise<
     return retry(async (signal) => {
       const { token, expiresOnTimestamp } = await this.getToken({ ...key, signal });
       const claims = readClaims(token, `${this.name}'s token source`);
-      return { value: token, receivedAt: Date.now(), expiresAt: expiresOnTimestamp ?? expiryOf(claims) };
+      return {
+        value: token,
+        receivedAt: Date.now(),
+        expiresAt: earliest(expiresOnTimestamp, expiryOf(claims)),
+      };
     }, this.#timeoutMS);
   }
+}
+
+/**
+ * An SDK that adds `expires_in` to the time of receipt comes out later than the token's own `exp`, by which
+ * the server goes. Of what is no time at all, nothing is believed.
+ */
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined && Number.isFinite(time)) as number[];
+  return known.length > 0 ? Math.min(...known) : undefined;
 }
 
 function toResult({ value, expiresAt }: CachedToken): OIDCCallbackResult {

@@ -49,7 +49,7 @@ const TRANSIENT_CODES: ReadonlySet<OIDCCallbackErrorCode> = new Set<OIDCCallback
   'ERR_OIDC_TOKEN_FILE',
 ]);
 
-let transientOf: (error: OIDCCallbackError) => boolean;
+let retryTimeOf: (error: OIDCCallbackError) => number;
 
 /**
  * Every failure of this package: `code` to branch on, `message` with what happened and what to do next,
@@ -59,32 +59,39 @@ let transientOf: (error: OIDCCallbackError) => boolean;
 export class OIDCCallbackError extends Error {
   static {
     OIDCCallbackError.prototype.name = 'OIDCCallbackError';
-    transientOf = (error) => error.#transient;
+    retryTimeOf = (error) => error.#retryForMS;
   }
 
   readonly code: OIDCCallbackErrorCode;
-  readonly #transient: boolean;
+  readonly #retryForMS: number;
 
   /**
    * @param code - one of {@link OIDCCallbackErrorCode}
    * @param message - what happened and what to do; secrets in it are replaced
    * @param options - `cause`: any thrown value, of which a scrubbed copy is kept; `transient`: whether
-   *   another attempt can succeed (default: decided by the code)
+   *   another attempt can succeed (default: decided by the code); `retryForMS`: for how many milliseconds
+   *   attempts make sense (default: as long as the budget lasts if it is transient, else 0)
    */
   constructor(
     code: OIDCCallbackErrorCode,
     message: string,
-    options: { cause?: unknown; transient?: boolean } = {},
+    options: { cause?: unknown; transient?: boolean; retryForMS?: number } = {},
   ) {
     super(redact(message), options.cause === undefined ? {} : { cause: sanitizeCause(options.cause) });
     this.code = code;
-    this.#transient = options.transient ?? TRANSIENT_CODES.has(code);
+    const transient = options.transient ?? TRANSIENT_CODES.has(code);
+    this.#retryForMS = options.retryForMS ?? (transient ? Number.POSITIVE_INFINITY : 0);
   }
+}
+
+/** For how many milliseconds after the first attempt another one makes sense. */
+export function retryForMS(error: OIDCCallbackError): number {
+  return retryTimeOf(error);
 }
 
 /** Whether another attempt can succeed. */
 export function isTransient(error: OIDCCallbackError): boolean {
-  return transientOf(error);
+  return retryForMS(error) > 0;
 }
 
 /** Anything thrown, as an `OIDCCallbackError`. What a custom `getToken` throws may pass, so it is transient. */

@@ -10,6 +10,9 @@ export interface GoogleRequest {
   readonly serviceAccount: string | undefined;
 }
 
+/** A wrong name, most of the time; but metadata servers also answer 404 while they start. */
+const UNLIKELY_TO_PASS_MS = 5_000;
+
 /** The error that fits. */
 export function describeGoogleError(
   error: unknown,
@@ -34,7 +37,7 @@ export function describeGoogleError(
     return new OIDCCallbackError(
       'ERR_OIDC_IDENTITY_NOT_FOUND',
       `${source} knows no service account ${serviceAccount ? `'${serviceAccount}'` : 'here'} (404). Attach a service account to this workload, or name one that is attached.`,
-      { cause, transient: true },
+      { cause, retryForMS: UNLIKELY_TO_PASS_MS },
     );
   }
   if (status === 400) {
@@ -48,7 +51,7 @@ export function describeGoogleError(
     return new OIDCCallbackError(
       'ERR_OIDC_CREDENTIAL_UNAVAILABLE',
       'No Application Default Credentials: neither GOOGLE_APPLICATION_CREDENTIALS nor a gcloud login nor a metadata server was found. On a laptop run `gcloud auth application-default login` and set `targetPrincipal`.',
-      { cause, transient: true },
+      { cause, retryForMS: UNLIKELY_TO_PASS_MS },
     );
   }
   return new OIDCCallbackError(

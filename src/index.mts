@@ -1,3 +1,5 @@
-// The ESM side of index.ts: one implementation, so that `import` and `require` share classes and callbacks.
+// The ESM side of index.ts: one implementation, so that `import` and `require` share classes and callbacks. A
+// CommonJS module has names besides its exports, so they are listed.
 
-export * from './index.js';
+export type * from './index.js';
+export { OIDCCallback, OIDCCallbackError, workloadIdentity } from './index.js';

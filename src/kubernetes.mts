@@ -1,3 +1,5 @@
-// The ESM side of kubernetes.ts: one implementation, so that `import` and `require` share classes and callbacks.
+// The ESM side of kubernetes.ts: one implementation, so that `import` and `require` share classes and callbacks. A
+// CommonJS module has names besides its exports, so they are listed.
 
-export * from './kubernetes.js';
+export type * from './kubernetes.js';
+export { KubernetesCallback } from './kubernetes.js';

@@ -1,7 +1,7 @@
 // Tries an operation again as long as its failure can pass and its time budget lasts.
 
 import { unanswered, within } from './deadline.js';
-import { isTransient, toCallbackError } from './errors.js';
+import { retryForMS, toCallbackError } from './errors.js';
 
 const FIRST_BACKOFF_MS = 200;
 /** Short enough that a source which came back is noticed within two seconds. */
@@ -15,7 +15,8 @@ const LONGEST_BACKOFF_MS = 2_000;
  * @throws OIDCCallbackError the last attempt's error; `ERR_OIDC_TIMEOUT` where no attempt ever ended
  */
 export async function retry<T>(attempt: (signal: AbortSignal) => Promise<T>, budgetMS: number): Promise<T> {
-  const deadline = performance.now() + budgetMS;
+  const startedAt = performance.now();
+  const deadline = startedAt + budgetMS;
   const outOfTime = unanswered(budgetMS);
   let failure = outOfTime;
   for (let ceilingMS = FIRST_BACKOFF_MS; ; ceilingMS = Math.min(LONGEST_BACKOFF_MS, 2 * ceilingMS)) {
@@ -29,7 +30,7 @@ export async function retry<T>(attempt: (signal: AbortSignal) => Promise<T>, bud
       controller.abort();
     }
     const backoffMS = Math.random() * ceilingMS;
-    if (!isTransient(failure) || performance.now() + backoffMS >= deadline) throw failure;
+    if (performance.now() + backoffMS >= Math.min(deadline, startedAt + retryForMS(failure))) throw failure;
     await new Promise((resolve) => setTimeout(resolve, backoffMS));
   }
 }

@@ -6,6 +6,9 @@ import { OIDCCallbackError } from './errors.js';
 
 const SIZE_LIMIT_BYTES = 64 * 1024;
 
+/** A volume can come a moment after the container; a path that is wrong should be told soon. */
+const START_UP_MS = 5_000;
+
 /** Where a path came from is part of every error: it is what the reader has to change. */
 export interface TokenFile {
   readonly path: string;
@@ -33,7 +36,10 @@ export async function readTokenFile(file: TokenFile): Promise<string> {
     throw new OIDCCallbackError(
       'ERR_OIDC_TOKEN_FILE',
       `The token file ${file.path} (from ${file.origin}) ${problemOf(error)}. In Kubernetes, mount a projected service-account token with the audience that MongoDB expects.`,
-      error instanceof Unusable ? {} : { cause: error },
+      {
+        ...(error instanceof Unusable ? {} : { cause: error }),
+        retryForMS: isPassing(error) ? START_UP_MS : 0,
+      },
     );
   }
 }
@@ -44,7 +50,7 @@ async function readContent(path: string): Promise<string> {
   try {
     const content = await readRegularFile(handle);
     const token = content.trim();
-    if (token === '') throw new Unusable('is empty');
+    if (token === '') throw new Unusable('is empty', true);
     return token;
   } finally {
     await handle.close();
@@ -54,7 +60,7 @@ async function readContent(path: string): Promise<string> {
 async function readRegularFile(handle: FileHandle): Promise<string> {
   const stats = await handle.stat();
   if (stats.isDirectory()) throw new Unusable('is a directory; name the file in it');
-  if (!stats.isFile()) throw new Unusable('is not a regular file');
+  if (!stats.isFile()) throw new Unusable('is not a regular file', true);
   const buffer = Buffer.alloc(SIZE_LIMIT_BYTES + 1);
   let length = 0;
   for (;;) {
@@ -65,8 +71,15 @@ async function readRegularFile(handle: FileHandle): Promise<string> {
   }
 }
 
-/** A file that can be read and holds no token. */
-class Unusable extends Error {}
+/** A file that can be opened and holds no token, for now or for good. */
+class Unusable extends Error {
+  constructor(
+    problem: string,
+    readonly isPassing = false,
+  ) {
+    super(problem);
+  }
+}
 
 const PROBLEMS: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
@@ -76,6 +89,11 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   ENXIO: 'is not a regular file',
   ERR_ACCESS_DENIED: "may not be read under Node's permission model (--allow-fs-read)",
 };
+
+function isPassing(error: unknown): boolean {
+  if (error instanceof Unusable) return error.isPassing;
+  return !['EACCES', 'EPERM', 'ERR_ACCESS_DENIED'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
 
 function problemOf(error: unknown): string {
   if (error instanceof Unusable) return error.message;

@@ -1,0 +1,28 @@
+// An Azure virtual machine connects as its managed identity.
+//
+// MONGODB_URI       such as mongodb+srv://cluster0.example.mongodb.net/
+// MONGODB_AUDIENCE  the audience of the server's identity provider, such as api://mongodb
+// AZURE_CLIENT_ID   client ID of a user-assigned identity; without it, the system-assigned one
+
+import { MongoClient } from 'mongodb';
+import { AzureManagedIdentityCallback } from 'mongodb-workload-identity/azure';
+
+const { MONGODB_URI, MONGODB_AUDIENCE, AZURE_CLIENT_ID } = process.env;
+if (!MONGODB_URI) throw new Error('Set MONGODB_URI.');
+
+const client = new MongoClient(MONGODB_URI, {
+  authMechanism: 'MONGODB-OIDC',
+  authMechanismProperties: {
+    OIDC_CALLBACK: new AzureManagedIdentityCallback({
+      audience: MONGODB_AUDIENCE,
+      clientId: AZURE_CLIENT_ID,
+    }),
+  },
+});
+
+try {
+  const { authInfo } = await client.db().command({ connectionStatus: 1 });
+  console.log(`Connected as ${authInfo.authenticatedUsers[0].user}`);
+} finally {
+  await client.close();
+}

@@ -1,0 +1,242 @@
+// The programs that other people's projects run, as source text.
+
+export interface Cloud {
+  /** The entry of the package that has it, without its SDK's name. */
+  readonly entry: 'azure' | 'gcp' | 'kubernetes';
+  readonly className: string;
+  /** What the driver calls it. */
+  readonly environment: 'azure' | 'gcp' | 'k8s';
+}
+
+export const clouds = {
+  azure: { entry: 'azure', className: 'AzureManagedIdentityCallback', environment: 'azure' },
+  gcp: { entry: 'gcp', className: 'GcpMetadataCallback', environment: 'gcp' },
+  kubernetes: { entry: 'kubernetes', className: 'KubernetesCallback', environment: 'k8s' },
+} as const satisfies Record<string, Cloud>;
+
+const name = 'mongodb-workload-identity';
+
+/** Prints who the server says it is. */
+export function connectInJavaScript({ entry, className }: Cloud, format: 'module' | 'commonjs'): string {
+  const load = (names: string, from: string) =>
+    format === 'module' ? `import { ${names} } from '${from}';` : `const { ${names} } = require('${from}');`;
+  return `
+${load('MongoClient', 'mongodb')}
+${load(className, `${name}/${entry}`)}
+
+const client = new MongoClient(process.env.MONGODB_URI, {
+  authMechanism: 'MONGODB-OIDC',
+  authMechanismProperties: { OIDC_CALLBACK: new ${className}({ audience: process.env.AUDIENCE }) },
+});
+
+client.db().command({ connectionStatus: 1 })
+  .then(({ authInfo }) => console.log(authInfo.authenticatedUsers[0].user))
+  .finally(() => client.close());
+`;
+}
+
+/** The same, with every kind of type that the entries export. */
+export function connectInTypeScript({ entry, className, environment }: Cloud): string {
+  return `
+import { type AuthMechanismProperties, MongoClient, type MongoClientOptions } from 'mongodb';
+import {
+  type AccessToken,
+  type GetTokenRequest,
+  OIDCCallback,
+  type OIDCCallbackContext,
+  OIDCCallbackError,
+  type OIDCCallbackErrorCode,
+  type OIDCCallbackOptions,
+  type OIDCCallbackResult,
+  workloadIdentity,
+} from '${name}';
+import { ${className}, type ${className}Options } from '${name}/${entry}';
+import { KubernetesCallback as PodCallback } from '${name}/kubernetes';
+
+const audience: string = String(process.env.AUDIENCE);
+const settings: ${className}Options & OIDCCallbackOptions = { audience, timeoutMS: 20_000 };
+
+class Wrapped extends OIDCCallback {
+  readonly inner: OIDCCallback = new ${className}(settings);
+
+  protected async getToken(request: GetTokenRequest): Promise<AccessToken> {
+    const context: OIDCCallbackContext = { timeoutContext: request.signal };
+    const { accessToken, expiresInSeconds }: OIDCCallbackResult = await this.inner.fetch(context);
+    const seconds: number | undefined = expiresInSeconds;
+    return { token: accessToken, expiresOnTimestamp: seconds && Date.now() + seconds * 1000 };
+  }
+}
+
+export function wrong(): unknown[] {
+  return [
+    // @ts-expect-error: an option that does not exist
+    new ${className}({ audiense: audience }),
+    // @ts-expect-error: an option of another type
+    new PodCallback({ audience: 1 }),
+    // @ts-expect-error: a class without getToken
+    new OIDCCallback(),
+  ];
+}
+
+async function connect(uri: string, options: MongoClientOptions): Promise<string> {
+  const client = new MongoClient(uri, options);
+  try {
+    const { authInfo } = await client.db().command({ connectionStatus: 1 });
+    return authInfo.authenticatedUsers[0].user;
+  } finally {
+    await client.close();
+  }
+}
+
+async function main(): Promise<void> {
+  const uri = String(process.env.MONGODB_URI);
+  const users: string[] = [];
+
+  const callbacks: NonNullable<AuthMechanismProperties['OIDC_CALLBACK']>[] = [new ${className}(settings), new Wrapped()];
+  for (const OIDC_CALLBACK of callbacks) {
+    users.push(await connect(uri, { authMechanism: 'MONGODB-OIDC', authMechanismProperties: { OIDC_CALLBACK } }));
+  }
+
+  const [plain, { appName }] = workloadIdentity(uri, {
+    appName: 'orders',
+    audience,
+    authMechanismProperties: { ENVIRONMENT: '${environment}' },
+  });
+  const same: [string, string] = [plain, appName];
+  if (same.join() !== [uri, 'orders'].join()) throw new Error(same.join());
+  users.push(await connect(...workloadIdentity(uri, { audience, authMechanismProperties: { ENVIRONMENT: '${environment}' } })));
+
+  try {
+    workloadIdentity('');
+  } catch (error) {
+    if (!(error instanceof OIDCCallbackError)) throw error;
+    const code: OIDCCallbackErrorCode = error.code;
+    if (code !== 'ERR_OIDC_INVALID_URI') throw error;
+  }
+  const [user, ...others] = new Set(users);
+  if (others.length > 0) throw new Error(users.join());
+  console.log(user);
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});
+`;
+}
+
+/** Uses the package through `import` and through `require`, and prints what the two have in common. */
+export function importAndRequire({ entry, className, environment }: Cloud): string {
+  return `
+import { createRequire } from 'node:module';
+import { MongoClient } from 'mongodb';
+import * as importedRoot from '${name}';
+import { ${className} as Imported } from '${name}/${entry}';
+
+const require = createRequire(import.meta.url);
+const requiredRoot = require('${name}');
+const { ${className}: Required } = require('${name}/${entry}');
+
+const { MONGODB_URI, AUDIENCE: audience } = process.env;
+const [imported, required] = [importedRoot, requiredRoot].map(({ workloadIdentity }) =>
+  workloadIdentity(MONGODB_URI, { audience, authMechanismProperties: { ENVIRONMENT: '${environment}' } }));
+for (const clientArguments of [imported, required]) {
+  const client = new MongoClient(...clientArguments);
+  await client.db().command({ ping: 1 });
+  await client.close();
+}
+const callbackOf = ([, { authMechanismProperties }]) => authMechanismProperties.OIDC_CALLBACK;
+
+const thrown = (call) => {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+};
+
+console.log(JSON.stringify([
+  callbackOf(imported) === callbackOf(required),
+  new Imported({ audience }) instanceof Required,
+  new Required({ audience }) instanceof Imported,
+  new Imported({ audience }) instanceof requiredRoot.OIDCCallback,
+  new Required({ audience }) instanceof importedRoot.OIDCCallback,
+  thrown(() => new Imported({ audience: '' })) instanceof requiredRoot.OIDCCallbackError,
+  thrown(() => new Required({ audience: '' })) instanceof importedRoot.OIDCCallbackError,
+]));
+`;
+}
+
+/** Prints the names that `import` and `require` see in each of the entries, but for Node's marks of CommonJS. */
+export function listExports(entries: readonly string[]): string {
+  return `
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+const names = (exports) => Object.keys(exports).filter((name) => !['__esModule', 'module.exports'].includes(name)).sort();
+const found = {};
+for (const entry of ${JSON.stringify(entries)}) {
+  found[entry] = {
+    imported: names(await import(entry)),
+    required: names(require(entry)),
+  };
+}
+console.log(JSON.stringify(found));
+`;
+}
+
+/** Prints the modules that an entry loads, a URL on each line, but for itself and for Node's own. */
+export function listModules(entry: string, format: 'module' | 'commonjs'): string {
+  if (format === 'commonjs') {
+    return `
+const { pathToFileURL } = require('node:url');
+
+require('${entry}');
+for (const path of Object.keys(require.cache)) {
+  if (path !== __filename) console.log(pathToFileURL(path).href);
+}
+`;
+  }
+  const hooks = `
+import { writeSync } from 'node:fs';
+
+export function load(url, context, next) {
+  if (url.startsWith('file:')) writeSync(1, url + '\\n');
+  return next(url, context);
+}
+`;
+  // The hooks see what `import` loads; what that requires is in the cache.
+  return `
+import { createRequire, register } from 'node:module';
+import { pathToFileURL } from 'node:url';
+
+register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hooks)}`)});
+await import('${entry}');
+for (const path of Object.keys(createRequire(import.meta.url).cache)) console.log(pathToFileURL(path).href);
+`;
+}
+
+/** Prints what each class of an entry fails with, asked for a token by the program and by the driver. */
+export function failWithoutSDK(entry: string): string {
+  return `
+import { MongoClient } from 'mongodb';
+import { OIDCCallback } from '${name}';
+import * as classes from '${name}/${entry}';
+import { KubernetesCallback } from '${name}/kubernetes';
+
+const failure = (promise) => promise.then(() => undefined, ({ name, code, message }) => ({ name, code, message }));
+
+const found = {};
+for (const [name, Class] of Object.entries(classes)) {
+  if (!(Class.prototype instanceof OIDCCallback) || Class.prototype instanceof KubernetesCallback) continue;
+  const callback = new Class({ audience: process.env.AUDIENCE });
+  const client = new MongoClient(process.env.MONGODB_URI, {
+    authMechanism: 'MONGODB-OIDC',
+    authMechanismProperties: { OIDC_CALLBACK: callback },
+  });
+  found[name] = [await failure(callback.fetch()), await failure(client.db().command({ ping: 1 }))];
+  await client.close();
+}
+console.log(JSON.stringify(found));
+`;
+}
