@@ -3,7 +3,7 @@
 import type { TokenCredential } from '@azure/identity';
 import { describeAzureError } from './azure-errors.js';
 import type { AccessToken, GetTokenRequest } from './callback.js';
-import { requireAudience } from './options.js';
+import { invalidOption, requireAudience } from './options.js';
 import { requireDirect } from './proxy.js';
 
 const IMDS = 'http://169.254.169.254';
@@ -49,6 +49,19 @@ export async function getAzureToken(
 /** Whether AKS's webhook, or whoever federates this cluster, has set the variables of a workload identity. */
 export function hasWorkloadIdentity(env: NodeJS.ProcessEnv = process.env): boolean {
   return Boolean(env.AZURE_FEDERATED_TOKEN_FILE && env.AZURE_CLIENT_ID && env.AZURE_TENANT_ID);
+}
+
+/**
+ * For an option that names an identity otherwise than by client ID.
+ *
+ * @throws OIDCCallbackError `ERR_OIDC_INVALID_OPTION`
+ */
+export function requireNoWorkloadIdentity(option: string): void {
+  if (!hasWorkloadIdentity()) return;
+  throw invalidOption(
+    option,
+    'cannot be used where AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_ID and AZURE_TENANT_ID are set (AKS workload identity): the SDK would ignore it and use AZURE_CLIENT_ID. Give `clientId`, or use AzureWorkloadIdentityCallback',
+  );
 }
 
 /** @throws OIDCCallbackError `ERR_OIDC_METADATA_PROXIED` */

@@ -10,6 +10,7 @@ import {
   getAzureToken,
   memoize,
   requireDirectIdentityEndpoint,
+  requireNoWorkloadIdentity,
 } from './azure-credential.js';
 import { loadAzureIdentity } from './azure-sdk.js';
 import {
@@ -73,6 +74,17 @@ export class AzureCallback extends OIDCCallback {
     if (credential === undefined) {
       const chainOptions = defaultOptions as DefaultAzureCredentialClientIdOptions;
       this.#clientId = requireString(chainOptions, 'managedIdentityClientId');
+      const resourceId = requireString(
+        chainOptions as { managedIdentityResourceId?: string },
+        'managedIdentityResourceId',
+      );
+      if (resourceId !== undefined && this.#clientId !== undefined) {
+        throw invalidOption(
+          "managedIdentityClientId' and 'managedIdentityResourceId",
+          'name one identity twice; give at most one of them',
+        );
+      }
+      if (resourceId !== undefined) requireNoWorkloadIdentity('managedIdentityResourceId');
       this.#credential = memoize((username) => {
         const { DefaultAzureCredential } = loadAzureIdentity();
         return new DefaultAzureCredential({

@@ -3,9 +3,9 @@
 import type { TokenCredential } from '@azure/identity';
 import {
   getAzureToken,
-  hasWorkloadIdentity,
   memoize,
   requireDirectIdentityEndpoint,
+  requireNoWorkloadIdentity,
 } from './azure-credential.js';
 import { loadAzureIdentity } from './azure-sdk.js';
 import {
@@ -66,12 +66,7 @@ export class AzureManagedIdentityCallback extends OIDCCallback {
       );
     }
     this.#id = given[0];
-    if (this.#id && this.#id.name !== 'clientId' && hasWorkloadIdentity()) {
-      throw invalidOption(
-        this.#id.name,
-        'cannot be used where AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_ID and AZURE_TENANT_ID are set (AKS workload identity): the SDK would ignore it and use AZURE_CLIENT_ID. Give `clientId`, or use AzureWorkloadIdentityCallback',
-      );
-    }
+    if (this.#id && this.#id.name !== 'clientId') requireNoWorkloadIdentity(this.#id.name);
     this.#credential = memoize((username) => {
       const { ManagedIdentityCredential } = loadAzureIdentity();
       if (this.#id)

@@ -14,14 +14,18 @@ export function within<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(aborted());
-    const timer = setTimeout(() => reject(onTimeout()), Math.max(0, timeoutMS));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const settle = () => {
+    const settle = <V>(how: (value: V) => void, value: V) => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
+      how(value);
     };
-    work.finally(settle).then(resolve, reject);
+    const onAbort = () => settle(reject, aborted());
+    const timer = setTimeout(() => settle(reject, onTimeout()), Math.max(0, timeoutMS));
+    signal?.addEventListener('abort', onAbort);
+    work.then(
+      (value) => settle(resolve, value),
+      (error: unknown) => settle(reject, error),
+    );
     if (signal?.aborted) onAbort();
   });
 }

@@ -1,6 +1,6 @@
 // The one error class of this package and its codes.
 
-import { redact, sanitizeCause, scrub } from './secrets.js';
+import { redact, sanitizeCause, scrub, textOf } from './secrets.js';
 
 /**
  * What went wrong, as a stable string to branch on.
@@ -97,8 +97,11 @@ export function isTransient(error: OIDCCallbackError): boolean {
 /** Anything thrown, as an `OIDCCallbackError`. What a custom `getToken` throws may pass, so it is transient. */
 export function toCallbackError(error: unknown): OIDCCallbackError {
   if (error instanceof OIDCCallbackError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new OIDCCallbackError('ERR_OIDC_SOURCE_UNREACHABLE', `The token source failed: ${scrub(reason)}`, {
-    cause: error,
-  });
+  return new OIDCCallbackError(
+    'ERR_OIDC_SOURCE_UNREACHABLE',
+    `The token source failed: ${scrub(textOf(error))}`,
+    {
+      cause: error,
+    },
+  );
 }

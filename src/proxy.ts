@@ -20,8 +20,8 @@ export function requireDirect(
   const host = hostOf(url);
   const names = sdk === 'azure' ? AZURE_PROXY_VARIABLES : GOOGLE_PROXY_VARIABLES;
   const variable = names.flatMap((name) => [name, name.toLowerCase()]).find((name) => process.env[name]);
-  if (!variable || host === undefined || isExempt(host)) return;
-  const exempt = [process.env.NO_PROXY ?? process.env.no_proxy, host, ...alsoExempt].filter(Boolean);
+  if (!variable || host === undefined || isExempt(host, sdk)) return;
+  const exempt = [process.env.NO_PROXY || process.env.no_proxy, host, ...alsoExempt].filter(Boolean);
   throw new OIDCCallbackError(
     'ERR_OIDC_METADATA_PROXIED',
     `${variable} is set, and the SDK would send the request for the identity endpoint at ${host} to that proxy, whose answer would be taken for a token. Nothing was sent. Set NO_PROXY=${exempt.join(',')}`,
@@ -29,9 +29,11 @@ export function requireDirect(
 }
 
 /** The rules that both SDKs have in common; `*` and address ranges are not among them. */
-function isExempt(host: string): boolean {
-  const list = process.env.NO_PROXY || process.env.no_proxy || '';
-  return list
+function isExempt(host: string, sdk: 'azure' | 'google'): boolean {
+  const { NO_PROXY, no_proxy } = process.env;
+  // To Google's SDK an empty NO_PROXY hides no_proxy, to Azure's it does not.
+  const list = sdk === 'azure' ? NO_PROXY || no_proxy : (NO_PROXY ?? no_proxy);
+  return (list ?? '')
     .split(',')
     .map((rule) => rule.trim())
     .some((rule) => rule === host || (rule.startsWith('.') && host.endsWith(rule)));

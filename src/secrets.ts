@@ -14,9 +14,9 @@ const SECRET_VARIABLES = [
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const PEM_BLOCK = /-----BEGIN [^-]+-----[\s\S]*?(-----END [^-]+-----|$)/g;
-const URL_CREDENTIALS = /(\/\/)[^\s/?#@]+@/g;
+const URL_CREDENTIALS = /(\/\/)[^\s/?#]+@/g;
 const NAMED_SECRET =
-  /((?:access_token|id_token|refresh_token|client_assertion|client_secret|assertion|authorization|x-identity-header|password)["']?\s*[:=]\s*["']?(?:Bearer\s+)?)[^\s"'&,}]+/gi;
+  /((?:access_token|id_token|refresh_token|client_secret|assertion|authorization|x-identity-header|password)["']?\s*[:=]\s*)(?:(?<=[:=]\s*)(["'])(?:(?!\2).)*|(?:(?:Bearer|Basic)\s+)?[^\s"'&,}]+)/gi;
 /** The beginning of a JSON object in base64url, which is how a token's header and payload begin. */
 const TOKEN_START = /eyJ[\w-]{8,}(\.[\w-]*)*/g;
 const LONG_RUN = /[A-Za-z0-9_+/=~-]{20,}/g;
@@ -31,13 +31,15 @@ export function redact(text: string): string {
   return redacted
     .replace(PEM_BLOCK, REDACTED)
     .replace(URL_CREDENTIALS, `$1${REDACTED}@`)
-    .replace(NAMED_SECRET, `$1${REDACTED}`)
+    .replace(NAMED_SECRET, `$1$2${REDACTED}`)
     .replace(TOKEN_START, REDACTED);
 }
 
 /** Text from elsewhere: also whatever looks random is replaced, and the rest cut to a readable length. */
 export function scrub(text: string): string {
-  const scrubbed = redact(text).replace(LONG_RUN, (run) => run.split('/').map(scrubPiece).join('/'));
+  const scrubbed = redact(text).replace(LONG_RUN, (run) =>
+    run.split('/').some(looksRandom) ? REDACTED : run,
+  );
   return scrubbed.length > FOREIGN_TEXT_LIMIT_CHARACTERS
     ? `${scrubbed.slice(0, FOREIGN_TEXT_LIMIT_CHARACTERS)}…`
     : scrubbed;
@@ -47,17 +49,26 @@ export function scrub(text: string): string {
  * Random base64 mixes both cases and digits within a few characters; names, paths, host names and GUIDs, which
  * a message needs, do not.
  */
-function scrubPiece(piece: string): string {
-  if (piece.length < 16 || UUID.test(piece)) return piece;
-  return /[a-z]/.test(piece) && /[A-Z]/.test(piece) && /[0-9]/.test(piece) ? REDACTED : piece;
+function looksRandom(piece: string): boolean {
+  if (piece.length < 16 || UUID.test(piece)) return false;
+  return /[a-z]/.test(piece) && /[A-Z]/.test(piece) && /[0-9]/.test(piece);
+}
+
+/** What a thrown value says, whatever it is. */
+export function textOf(thrown: unknown): string {
+  const { message } = Object(thrown) as { message?: unknown };
+  if (typeof message === 'string') return message;
+  try {
+    return String(thrown);
+  } catch {
+    return 'it threw something that is no error';
+  }
 }
 
 /** A fresh error that says what `cause` said and holds on to nothing of it. */
 export function sanitizeCause(cause: unknown): Error {
-  const { name, message, status, statusCode, code } = Object(cause) as Record<string, unknown>;
-  const copy: Error & { status?: number; code?: string | number } = new Error(
-    scrub(typeof message === 'string' ? message : String(cause)),
-  );
+  const { name, status, statusCode, code } = Object(cause) as Record<string, unknown>;
+  const copy: Error & { status?: number; code?: string | number } = new Error(scrub(textOf(cause)));
   Object.defineProperty(copy, 'name', {
     value: typeof name === 'string' && /^\w{1,64}$/.test(name) ? name : 'Error',
     configurable: true,

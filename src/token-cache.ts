@@ -31,6 +31,9 @@ const UNKNOWN_LIFE_MS = 30_000;
  */
 const DOUBT_INTERVAL_MS = 5_000;
 
+/** The fetch that a caller finds or begins ends within that caller's budget, and gets the time to say why. */
+const GRACE_MS = 50;
+
 interface Entry {
   token?: CachedToken;
   handedOut?: boolean;
@@ -77,11 +80,11 @@ export class TokenCache {
 
   async #wait(key: TokenKey, entry: Entry, { timeoutMS, signal }: Patience): Promise<CachedToken> {
     const deadline = performance.now() + timeoutMS;
-    for (;;) {
+    for (let graceMS = GRACE_MS; ; graceMS = 0) {
       const joined = entry.pending !== undefined;
-      const remainingMS = deadline - performance.now();
+      const limitMS = deadline - performance.now() + graceMS;
       try {
-        return await within(this.#ask(key, entry), remainingMS, () => unanswered(timeoutMS), signal);
+        return await within(this.#ask(key, entry), limitMS, () => unanswered(timeoutMS), signal);
       } catch (error) {
         // A fetch that began earlier can run out before this caller does, who then starts another.
         const ranOut = error instanceof OIDCCallbackError && error.code === 'ERR_OIDC_TIMEOUT';
