@@ -21,7 +21,7 @@ export interface OIDCCallbackOptions {
    * 60 000). Default: 30 000.
    */
   timeoutMS?: number | undefined;
-  /** Whether the next token is fetched before the current one expires. Default: true. */
+  /** Whether the next token is fetched before the current one expires. Not in effect yet. Default: true. */
   refreshAhead?: boolean | undefined;
 }
 
