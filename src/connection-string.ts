@@ -1,7 +1,7 @@
 // `workloadIdentity`: what a connection string or client options say of an ENVIRONMENT, done by our callbacks.
 
 import type { MongoClientOptions } from 'mongodb';
-import { readCredentials, Settings } from './credentials.js';
+import { readCredentials, Settings } from './driver-settings.js';
 import { type EnvironmentName, sharedCallback } from './environment.js';
 import { OIDCCallbackError } from './errors.js';
 import { isAllowedHost, isLoopback, normalizePattern, readHost, srvDomain, suffixDomain } from './hosts.js';

@@ -68,19 +68,18 @@ export class OIDCCallbackError extends Error {
   /**
    * @param code - one of {@link OIDCCallbackErrorCode}
    * @param message - what happened and what to do; secrets in it are replaced
-   * @param options - `cause`: any thrown value, of which a scrubbed copy is kept; `transient`: whether
-   *   another attempt can succeed (default: decided by the code); `retryForMS`: for how many milliseconds
-   *   attempts make sense (default: as long as the budget lasts if it is transient, else 0)
+   * @param options - `cause`: any thrown value, of which a scrubbed copy is kept; `retryForMS`: for how
+   *   many milliseconds after the first attempt another one makes sense (default, decided by the code: as
+   *   long as the budget lasts where the failure can pass, else 0)
    */
   constructor(
     code: OIDCCallbackErrorCode,
     message: string,
-    options: { cause?: unknown; transient?: boolean; retryForMS?: number } = {},
+    options: { cause?: unknown; retryForMS?: number } = {},
   ) {
     super(redact(message), options.cause === undefined ? {} : { cause: sanitizeCause(options.cause) });
     this.code = code;
-    const transient = options.transient ?? TRANSIENT_CODES.has(code);
-    this.#retryForMS = options.retryForMS ?? (transient ? Number.POSITIVE_INFINITY : 0);
+    this.#retryForMS = options.retryForMS ?? (TRANSIENT_CODES.has(code) ? Number.POSITIVE_INFINITY : 0);
   }
 }
 

@@ -22,7 +22,7 @@ export function readClaims(token: unknown, source: string): Claims {
     throw new OIDCCallbackError(
       'ERR_OIDC_TOKEN_INVALID',
       `${source} issued an encrypted token (five parts), which MongoDB cannot read. Turn token encryption off for this audience.`,
-      { transient: false },
+      { retryForMS: 0 },
     );
   }
   const [header, payload] = parts;

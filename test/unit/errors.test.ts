@@ -128,26 +128,28 @@ describe('whether an error can pass', () => {
   });
 
   test('is what the thrower says, where it says so', () => {
-    expect(isTransient(new OIDCCallbackError('ERR_OIDC_RATE_LIMITED', 'x', { transient: false }))).toBe(
-      false,
-    );
-    expect(isTransient(new OIDCCallbackError('ERR_OIDC_ACCESS_DENIED', 'x', { transient: true }))).toBe(true);
+    expect(isTransient(new OIDCCallbackError('ERR_OIDC_RATE_LIMITED', 'x', { retryForMS: 0 }))).toBe(false);
+    expect(
+      isTransient(
+        new OIDCCallbackError('ERR_OIDC_ACCESS_DENIED', 'x', { retryForMS: Number.POSITIVE_INFINITY }),
+      ),
+    ).toBe(true);
   });
 
   test('and for how long, from the first attempt on: always or never, where the thrower does not say', () => {
-    const error = (options: { transient?: boolean; retryForMS?: number }) =>
+    const error = (options: { retryForMS?: number }) =>
       new OIDCCallbackError('ERR_OIDC_IDENTITY_NOT_FOUND', 'x', options);
     expect(retryForMS(error({}))).toBe(0);
-    expect(retryForMS(error({ transient: true }))).toBe(Number.POSITIVE_INFINITY);
+    expect(retryForMS(error({ retryForMS: Number.POSITIVE_INFINITY }))).toBe(Number.POSITIVE_INFINITY);
     expect(retryForMS(error({ retryForMS: 5_000 }))).toBe(5_000);
     expect(isTransient(error({ retryForMS: 5_000 }))).toBe(true);
-    expect(isTransient(error({ transient: true, retryForMS: 0 }))).toBe(false);
+    expect(isTransient(error({ retryForMS: 0 }))).toBe(false);
     expect(retryForMS(new OIDCCallbackError('ERR_OIDC_TOKEN_FILE', 'x'))).toBe(Number.POSITIVE_INFINITY);
     expect(retryForMS(new OIDCCallbackError('ERR_OIDC_TOKEN_FILE', 'x', { retryForMS: 0 }))).toBe(0);
   });
 
   test('is no property of the error', () => {
-    const error = new OIDCCallbackError('ERR_OIDC_RATE_LIMITED', 'x', { transient: false });
+    const error = new OIDCCallbackError('ERR_OIDC_RATE_LIMITED', 'x', { retryForMS: 0 });
     expect(Object.getOwnPropertyNames(error).sort()).toEqual(['code', 'message', 'stack']);
   });
 });

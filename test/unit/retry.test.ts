@@ -90,12 +90,14 @@ describe('what is tried again', () => {
 
   test('an error that says of itself that it can pass, and not one that says it cannot', async () => {
     const mayPass = operation(
-      fail(() => new OIDCCallbackError('ERR_OIDC_ACCESS_DENIED', 'x', { transient: true })),
+      fail(
+        () => new OIDCCallbackError('ERR_OIDC_ACCESS_DENIED', 'x', { retryForMS: Number.POSITIVE_INFINITY }),
+      ),
       succeed,
     );
     expect(await run(retry(mayPass.attempt, 1_000))).toBe('token');
     const cannotPass = operation(
-      fail(() => new OIDCCallbackError('ERR_OIDC_TOKEN_INVALID', 'x', { transient: false })),
+      fail(() => new OIDCCallbackError('ERR_OIDC_TOKEN_INVALID', 'x', { retryForMS: 0 })),
     );
     await failureOf(run(retry(cannotPass.attempt, 1_000)));
     expect(cannotPass.times).toEqual([0]);
