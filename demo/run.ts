@@ -1,7 +1,6 @@
 // `npm run demo`: the ten ways to authenticate, each with the real driver in a process of its own, against
 // emulators on this machine.
 
-import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { runWay } from '../test/ways/run-way.js';
 import type { Way } from '../test/ways/ways.js';
@@ -18,10 +17,6 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(args: string[]): Promise<number> {
   const chosen = readArguments(args);
   if (typeof chosen === 'number') return chosen;
-  if (!existsSync(new URL('../dist/index.mjs', import.meta.url))) {
-    console.error('The package is not built yet. Run: npm run build');
-    return 1;
-  }
   const startedAt = performance.now();
   const width = (process.stdout.isTTY && process.stdout.columns) || undefined;
   const progress = new Progress(process.stdout, chosen.length);

@@ -1,5 +1,6 @@
 // What the Azure callbacks share: asking a TokenCredential for the token of a resource.
 
+import { accessSync } from 'node:fs';
 import type { TokenCredential } from '@azure/identity';
 import { describeAzureError } from './azure-errors.js';
 import type { AccessToken, GetTokenRequest } from './callback.js';
@@ -7,6 +8,9 @@ import { invalidOption, requireAudience } from './options.js';
 import { requireDirect } from './proxy.js';
 
 const IMDS = 'http://169.254.169.254';
+/** Where the SDK finds Azure Arc's agent when no variable says so. */
+const ARC = 'http://127.0.0.1:40342';
+const ARC_AGENT = '/opt/azcmagent/bin/himds';
 
 /** Options of the SDK that all of its credentials take, with those that go to its HTTP pipeline. */
 export const CREDENTIAL_OPTION_NAMES = [
@@ -64,18 +68,38 @@ export function requireNoWorkloadIdentity(option: string): void {
   );
 }
 
-/** @throws OIDCCallbackError `ERR_OIDC_METADATA_PROXIED` */
+let refusal: unknown;
+
+/**
+ * Which of its endpoints the SDK asks depends on more than can be seen from here, so none of them may go
+ * through a proxy. The SDK reads the variables once, so what was refused stays refused in this process.
+ *
+ * @throws OIDCCallbackError `ERR_OIDC_METADATA_PROXIED`
+ */
 export function requireDirectIdentityEndpoint(): void {
   if (hasWorkloadIdentity()) return; // Entra is asked, through the Internet's usual ways
-  const {
-    IDENTITY_ENDPOINT,
-    IDENTITY_HEADER,
-    IMDS_ENDPOINT,
-    MSI_ENDPOINT,
-    AZURE_POD_IDENTITY_AUTHORITY_HOST,
-  } = process.env;
-  const endpoint = IDENTITY_HEADER || IMDS_ENDPOINT ? IDENTITY_ENDPOINT : undefined;
-  requireDirect(endpoint || MSI_ENDPOINT || AZURE_POD_IDENTITY_AUTHORITY_HOST || IMDS, 'azure');
+  if (refusal) throw refusal;
+  const { IDENTITY_ENDPOINT, IDENTITY_HEADER, IMDS_ENDPOINT, MSI_ENDPOINT } = process.env;
+  const arc = hasArcAgent() ? ARC : undefined;
+  const hasLocal = (IDENTITY_ENDPOINT && (IDENTITY_HEADER || IMDS_ENDPOINT)) || MSI_ENDPOINT || arc;
+  const imds = hasLocal ? undefined : process.env.AZURE_POD_IDENTITY_AUTHORITY_HOST || IMDS;
+  try {
+    for (const endpoint of [IDENTITY_ENDPOINT, MSI_ENDPOINT, arc, imds]) {
+      if (endpoint) requireDirect(endpoint, 'azure');
+    }
+  } catch (error) {
+    refusal = error;
+    throw error;
+  }
+}
+
+function hasArcAgent(): boolean {
+  try {
+    accessSync(ARC_AGENT);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A credential for each name, made when it is first needed. */

@@ -8,6 +8,7 @@ import type {
 import {
   CREDENTIAL_OPTION_NAMES,
   getAzureToken,
+  hasWorkloadIdentity,
   memoize,
   requireDirectIdentityEndpoint,
   requireNoWorkloadIdentity,
@@ -19,6 +20,7 @@ import {
   OIDCCallback,
   type OIDCCallbackOptions,
 } from './callback.js';
+import { OIDCCallbackError } from './errors.js';
 import { invalidOption, requireString } from './options.js';
 
 /** Options of {@link AzureCallback}: a credential, or what `DefaultAzureCredential` takes. */
@@ -45,11 +47,11 @@ const DEFAULT_CREDENTIAL_OPTION_NAMES = [
 ];
 
 /** Credentials that may ask an identity endpoint of the host. */
-const HOST_CREDENTIALS = new Set([
+const HOST_CREDENTIALS = [
   'DefaultAzureCredential',
   'ManagedIdentityCredential',
   'ChainedTokenCredential',
-]);
+] as const;
 
 /**
  * Tokens of any `TokenCredential`. Without one: `DefaultAzureCredential`, to which the driver's `username`
@@ -66,11 +68,16 @@ const HOST_CREDENTIALS = new Set([
 export class AzureCallback extends OIDCCallback {
   readonly #credential: (username: string | undefined) => TokenCredential;
   readonly #clientId: string | undefined;
+  /** Whether the program gave a credential of its own. */
+  readonly #given: boolean;
+  readonly #hasProxy: boolean;
 
   /** @throws OIDCCallbackError `ERR_OIDC_INVALID_OPTION` */
   constructor(options: AzureCallbackOptions = {}) {
     super(options, ['credential', ...DEFAULT_CREDENTIAL_OPTION_NAMES]);
     const { audience: _, timeoutMS: __, refreshAhead: ___, credential, ...defaultOptions } = options;
+    this.#given = credential !== undefined;
+    this.#hasProxy = (defaultOptions as { proxyOptions?: unknown }).proxyOptions !== undefined;
     if (credential === undefined) {
       const chainOptions = defaultOptions as DefaultAzureCredentialClientIdOptions;
       this.#clientId = requireString(chainOptions, 'managedIdentityClientId');
@@ -107,10 +114,10 @@ export class AzureCallback extends OIDCCallback {
   protected override getToken(request: GetTokenRequest): Promise<AccessToken> {
     return getAzureToken(
       () => {
+        // Before the SDK is loaded: it reads the proxy variables then.
+        if (!this.#given) requireDirectChain(this.#hasProxy);
         const credential = this.#credential(request.username);
-        if (HOST_CREDENTIALS.has(credential.constructor.name) && !hasOwnCredential()) {
-          requireDirectIdentityEndpoint();
-        }
+        if (this.#given && isHostCredential(credential)) requireDirectIdentityEndpoint();
         return credential;
       },
       request,
@@ -124,10 +131,36 @@ export class AzureCallback extends OIDCCallback {
   }
 }
 
-/** Whether `DefaultAzureCredential` ends before it comes to the identity endpoint. */
-function hasOwnCredential(): boolean {
+/** @throws OIDCCallbackError `ERR_OIDC_METADATA_PROXIED` */
+function requireDirectChain(hasProxy: boolean): void {
+  if (!chainReachesHost()) return;
+  if (!hasProxy) return requireDirectIdentityEndpoint();
+  throw new OIDCCallbackError(
+    'ERR_OIDC_METADATA_PROXIED',
+    'The option proxyOptions would send requests for the identity endpoint of this host to that proxy, whose answer would be taken for a token. Nothing was sent. Leave it out, or give a credential that needs no identity endpoint.',
+  );
+}
+
+/** Whether `DefaultAzureCredential` comes to the identity endpoint, or ends before it. */
+function chainReachesHost(): boolean {
   const { AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH } =
     process.env;
+  const chosen = process.env.AZURE_TOKEN_CREDENTIALS?.trim().toLowerCase();
+  if (chosen && chosen !== 'prod') return chosen === 'managedidentitycredential';
   const application = AZURE_CLIENT_ID && AZURE_TENANT_ID;
-  return Boolean(application && (AZURE_CLIENT_SECRET || AZURE_CLIENT_CERTIFICATE_PATH));
+  return !(application && (AZURE_CLIENT_SECRET || AZURE_CLIENT_CERTIFICATE_PATH)) && !hasWorkloadIdentity();
+}
+
+/** Whether a credential may ask an identity endpoint: one of these, or of a class that extends one. */
+function isHostCredential(credential: object): boolean {
+  for (let type = credential; type; type = Object.getPrototypeOf(type)) {
+    if (HOST_CREDENTIALS.includes(type.constructor?.name as (typeof HOST_CREDENTIALS)[number])) return true;
+  }
+  try {
+    // In a bundle that was made small the names are others.
+    const sdk = loadAzureIdentity();
+    return HOST_CREDENTIALS.some((name) => credential instanceof sdk[name]);
+  } catch {
+    return false; // a credential of the program's own, and no SDK
+  }
 }

@@ -2,6 +2,7 @@
 
 import { OIDCCallbackError, type OIDCCallbackErrorCode } from './errors.js';
 import { scrub } from './secrets.js';
+import { START_UP_MS } from './token-file.js';
 
 /** What was asked for, to be named in an error. */
 export interface AzureRequest {
@@ -15,8 +16,14 @@ export function describeAzureError(error: unknown, request: AzureRequest): OIDCC
   if (error instanceof OIDCCallbackError) return error;
   const faults = flatten(error);
   const rule = RULES.find(({ applies }) => applies(faults, request)) ?? LAST_RULE;
-  return new OIDCCallbackError(rule.code, rule.message(request, faults), { cause: error });
+  return new OIDCCallbackError(rule.code, rule.message(request, faults), {
+    cause: error,
+    ...(rule.retryForMS !== undefined && { retryForMS: rule.retryForMS }),
+  });
 }
+
+/** A message can be a whole page. */
+const TEXT_LIMIT_CHARACTERS = 4_096;
 
 interface Fault {
   readonly text: string;
@@ -27,13 +34,18 @@ interface Rule {
   readonly applies: (faults: readonly Fault[], request: AzureRequest) => boolean;
   readonly code: OIDCCallbackErrorCode;
   readonly message: (request: AzureRequest, faults: readonly Fault[]) => string;
+  readonly retryForMS?: number;
 }
+
+/** As Node says it of `readFile`, and `WorkloadIdentityCredential` of an empty file. */
+const UNREADABLE_FILE =
+  /\b(?:ENOENT|ENOTDIR|EACCES|EPERM)\b[^']*\bopen '[^']*'|\bEISDIR\b[^,]*, read|No content on the file \S*[^.\s]/;
 
 const says = (pattern: RegExp) => (faults: readonly Fault[]) => faults.some(({ text }) => pattern.test(text));
 const answered = (matches: (status: number) => boolean) => (faults: readonly Fault[]) =>
   faults.some(({ status }) => status !== undefined && matches(status));
 const identityNotFound = says(
-  /identity not found|no (user|system).assigned .*identit|identity .*(does not exist|has been deleted)/i,
+  /identity not found|no (user|system).assigned .{0,99}identit|identity .{0,199}(does not exist|has been deleted)/i,
 );
 
 /** From the most telling to the least: in a chain of credentials, several apply. */
@@ -55,6 +67,13 @@ const RULES: readonly Rule[] = [
     code: 'ERR_OIDC_CREDENTIAL_UNAVAILABLE',
     message: () =>
       'No managed identity on this host: the identity endpoint answered that there is none. Turn on the system-assigned identity, or assign one and set `clientId`.',
+  },
+  {
+    applies: says(UNREADABLE_FILE),
+    code: 'ERR_OIDC_TOKEN_FILE',
+    message: (_, faults) =>
+      `The SDK cannot read a file that it needs (${fileProblemOf(faults)}). For a workload identity this is the federated token file, of AZURE_FEDERATED_TOKEN_FILE or the option tokenFilePath: is the volume of the workload identity webhook mounted?`,
+    retryForMS: START_UP_MS,
   },
   {
     applies: says(/AADSTS700016/),
@@ -137,7 +156,10 @@ function flatten(error: unknown, depth = 0): Fault[] {
   const httpStatus = [status, statusCode].find((value) => typeof value === 'number');
   return [
     {
-      text: [name, errorCode, code, message].filter((part) => typeof part === 'string').join(': '),
+      text: [name, errorCode, code, message]
+        .filter((part) => typeof part === 'string')
+        .join(': ')
+        .slice(0, TEXT_LIMIT_CHARACTERS),
       status: httpStatus as number | undefined,
     },
     ...flatten(cause, depth + 1),
@@ -147,6 +169,10 @@ function flatten(error: unknown, depth = 0): Fault[] {
 
 function statusOf(faults: readonly Fault[]): number | undefined {
   return faults.find(({ status }) => status !== undefined && status >= 400)?.status;
+}
+
+function fileProblemOf(faults: readonly Fault[]): string | undefined {
+  return faults.map(({ text }) => UNREADABLE_FILE.exec(text)?.[0]).find(Boolean);
 }
 
 function entraCodeOf(faults: readonly Fault[]): string | undefined {

@@ -1,7 +1,7 @@
 // `workloadIdentity`: what a connection string or client options say of an ENVIRONMENT, done by our callbacks.
 
 import type { MongoClientOptions } from 'mongodb';
-import { readCredentials, Settings } from './driver-settings.js';
+import { readCredentials, Settings, toText } from './driver-settings.js';
 import { type EnvironmentName, sharedCallback } from './environment.js';
 import { OIDCCallbackError } from './errors.js';
 import { isAllowedHost, isLoopback, normalizePattern, readHost, srvDomain, suffixDomain } from './hosts.js';
@@ -22,6 +22,9 @@ export interface WorkloadIdentityOptions {
 }
 
 type DriverOptions<Options> = Omit<Options, keyof WorkloadIdentityOptions>;
+
+/** Neither the driver's nor ours here, and easily tried. */
+const OPTIONS_OF_CLASSES = ['clientId', 'resourceId', 'objectId', 'tokenFile', 'credential', 'refreshAhead'];
 
 const ENVIRONMENTS: readonly unknown[] = ['azure', 'gcp', 'k8s'] satisfies EnvironmentName[];
 
@@ -82,7 +85,7 @@ export function workloadIdentity(
       `There is a user name beside ENVIRONMENT:${environment}; only azure takes one, the client ID. Leave it out.`,
     );
   }
-  const resource = TOKEN_RESOURCE ? String(TOKEN_RESOURCE) : undefined;
+  const resource = TOKEN_RESOURCE ? toText(TOKEN_RESOURCE, 'TOKEN_RESOURCE') : undefined;
   const tokenAudience = requireOneAudience(environment, resource, audience);
   const hosts = readHosts(connection, settings);
   const allowed = readAllowedHosts(allowedHosts, ALLOWED_HOSTS) ?? hosts;
@@ -121,13 +124,20 @@ function readOwnOptions(options: WorkloadIdentityOptions) {
   ) {
     throw invalidOption('allowedHosts', "must be an array of host names, such as ['*.example.com']");
   }
+  const ofClass = OPTIONS_OF_CLASSES.find((name) => Object.hasOwn(driverOptions, name));
+  if (ofClass !== undefined) {
+    throw invalidOption(
+      ofClass,
+      'belongs to a callback class, and workloadIdentity passes its options on to the driver. A client ID is the user name of the connection string; for anything else make the callback yourself and give it as OIDC_CALLBACK',
+    );
+  }
   return { audience: requireString(options, 'audience'), allowedHosts, driverOptions };
 }
 
 function requireEnvironment(environment: unknown): EnvironmentName {
   if (ENVIRONMENTS.includes(environment)) return environment as EnvironmentName;
   throw invalidUri(
-    `${environment ? 'This ENVIRONMENT is not known' : 'There is no ENVIRONMENT'}. Write authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:<audience> (or ENVIRONMENT:gcp, likewise), or authMechanismProperties=ENVIRONMENT:k8s.`,
+    `${environment ? 'This ENVIRONMENT is not known' : 'There is no ENVIRONMENT'}. Write authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:<audience> (or ENVIRONMENT:gcp, likewise), or authMechanismProperties=ENVIRONMENT:k8s (any Kubernetes: GKE, EKS, AKS with its own tokens).`,
   );
 }
 
@@ -163,7 +173,8 @@ function readHosts({ isSRV, seeds }: ConnectionString, settings: Settings): stri
     });
   }
   const suffix = settings.first('srvAllowedHostsSuffix');
-  const domain = suffix === undefined ? srvDomain(`${seeds[0]}`) : suffixDomain(String(suffix));
+  const domain =
+    suffix === undefined ? srvDomain(`${seeds[0]}`) : suffixDomain(toText(suffix, 'srvAllowedHostsSuffix'));
   if (domain !== undefined) return [`*.${domain}`];
   const name = suffix === undefined ? 'host of the connection string' : 'srvAllowedHostsSuffix';
   throw invalidUri(`The ${name} is no domain name. Write it as DNS has it: db.example.com.`);

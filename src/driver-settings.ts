@@ -61,7 +61,7 @@ export function readCredentials(connection: ConnectionString, settings: Settings
     throw invalidUri('The authMechanism is another one. Write authMechanism=MONGODB-OIDC, or leave it out.');
   }
   const source = settings.first('authSource');
-  if (source !== undefined && String(source) !== '$external') {
+  if (source !== undefined && toText(source, 'authSource') !== '$external') {
     throw invalidUri(
       'The authSource must be $external for MONGODB-OIDC, which is its default. Leave it out.',
     );
@@ -101,7 +101,7 @@ function readUsername(auth: unknown, connection: ConnectionString): string {
   if (username && password) {
     throw invalidUri('There is a password, and MONGODB-OIDC takes none. Leave it out; a client ID may stay.');
   }
-  return username ? String(username) : '';
+  return username ? toText(username, 'user name') : '';
 }
 
 /** A string's pairs are added to what was there, an object replaces it; of a pair, `true` becomes a boolean. */
@@ -143,4 +143,13 @@ function isObject(value: unknown): value is object {
 
 function hasKey(object: object, key: string): boolean {
   return Object.keys(object).includes(key);
+}
+
+/** What the driver makes of a value that should be a string. */
+export function toText(value: unknown, name: string): string {
+  try {
+    return String(value);
+  } catch {
+    throw invalidUri(`The ${name} must be a string.`); // an object without toString
+  }
 }

@@ -95,20 +95,36 @@ export class GcpCallback extends OIDCCallback {
       const client = await this.#client();
       return checkedIdToken(await this.#fetchIdToken(client, audience), audience, SOURCE);
     } catch (error) {
-      throw describeGoogleError(error, { source: SOURCE, serviceAccount: this.#targetPrincipal });
+      throw describeGoogleError(error, {
+        source: SOURCE,
+        serviceAccount: this.#targetPrincipal,
+        refusalHint:
+          'Impersonation needs roles/iam.serviceAccountOpenIdTokenCreator (iam.serviceAccounts.getOpenIdToken) on that service account, and the IAM Credentials API turned on.',
+      });
     }
   }
 
   async #client(): Promise<AuthClient> {
-    if (this.#givenAuth) return this.#givenAuth.getClient();
+    if (this.#givenAuth) {
+      if (!holdsCredentials(this.#givenAuth)) requireDirectMetadataServer();
+      return this.#givenAuth.getClient();
+    }
     if (await this.#needsMetadataServer()) requireDirectMetadataServer();
-    this.#ownAuth ??= new (loadGoogleAuth().GoogleAuth)({
+    const { GoogleAuth, gcpMetadata } = loadGoogleAuth();
+    this.#ownAuth ??= new GoogleAuth({
       scopes: IAM_SCOPE,
       // An ID token belongs to no project; without a name the SDK runs gcloud and asks the metadata server.
       projectId: 'unused',
       ...this.#authOptions,
     });
-    return this.#ownAuth.getClient();
+    try {
+      return await this.#ownAuth.getClient();
+    } catch (error) {
+      // A metadata server that was not there yet counts as missing for good, in this object and in the process.
+      this.#ownAuth = undefined;
+      gcpMetadata?.resetIsAvailableCache?.();
+      throw error;
+    }
   }
 
   /** Whether there is no file with credentials, so that the SDK asks the metadata server. */
@@ -129,6 +145,7 @@ export class GcpCallback extends OIDCCallback {
 
   async #fetchIdToken(client: AuthClient, audience: string): Promise<string> {
     const { Compute, Impersonated, UserRefreshClient } = loadGoogleAuth();
+    if (isA(client, Compute)) requireDirectMetadataServer();
     if (this.#targetPrincipal) {
       const impersonated = new Impersonated({
         sourceClient: client,
@@ -144,6 +161,14 @@ export class GcpCallback extends OIDCCallback {
     if (provider.fetchIdToken) return provider.fetchIdToken(audience);
     throw impersonationNeeded(`credentials of the type ${client.constructor.name}`);
   }
+}
+
+/** Whether a `GoogleAuth` was made with credentials, so that it does not look for a metadata server. */
+function holdsCredentials(auth: GoogleAuth): boolean {
+  const { jsonContent, cachedCredential, keyFilename } = auth as unknown as Record<string, unknown>;
+  return Boolean(
+    jsonContent || cachedCredential || keyFilename || process.env.GOOGLE_APPLICATION_CREDENTIALS,
+  );
 }
 
 /** A `GoogleAuth` that was given may come from another copy of the SDK. */

@@ -43,7 +43,7 @@ export class GcpMetadataCallback extends OIDCCallback {
     super(options, ['serviceAccountEmail']);
     this.#serviceAccountEmail = requireString(options, 'serviceAccountEmail');
     // The SDK puts it into a path as it is.
-    if (this.#serviceAccountEmail && !/^[\w.@:-]+$/.test(this.#serviceAccountEmail)) {
+    if (this.#serviceAccountEmail && !/^(?!\.+$)[\w.@:-]+$/.test(this.#serviceAccountEmail)) {
       throw invalidOption('serviceAccountEmail', 'must be an email address or an alias such as "default"');
     }
   }
@@ -57,7 +57,12 @@ export class GcpMetadataCallback extends OIDCCallback {
       );
       return checkedIdToken(await fetchComputeIdToken(this.#compute, audience), audience, SOURCE);
     } catch (error) {
-      throw describeGoogleError(error, { source: SOURCE, serviceAccount: this.#serviceAccountEmail });
+      throw describeGoogleError(error, {
+        source: SOURCE,
+        serviceAccount: this.#serviceAccountEmail,
+        refusalHint:
+          'Is this Google Cloud, and is a service account attached? On GKE, is the Kubernetes service account bound to one?',
+      });
     }
   }
 }

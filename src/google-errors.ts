@@ -8,15 +8,21 @@ export interface GoogleRequest {
   readonly source: string;
   /** The service account that was named, if any. */
   readonly serviceAccount: string | undefined;
+  /** What to look at where the source says that this may not be. */
+  readonly refusalHint: string;
 }
 
 /** A wrong name, most of the time; but metadata servers also answer 404 while they start. */
 const UNLIKELY_TO_PASS_MS = 5_000;
 
+/** What the SDK, Node and OpenSSL say of credentials that are missing or broken. */
+const UNUSABLE_KEY =
+  /credential file|\b(ENOENT|EACCES|EISDIR|ENOTDIR)\b.*\bopen\b|EISDIR|does not exist, or it is not a file|(does not|must) contain|not valid JSON|in JSON at|JSON input|DECODER|PEM|private key|asn1/i;
+
 /** The error that fits. */
 export function describeGoogleError(
   error: unknown,
-  { source, serviceAccount }: GoogleRequest,
+  { source, serviceAccount, refusalHint }: GoogleRequest,
 ): OIDCCallbackError {
   if (error instanceof OIDCCallbackError) return error;
   const status = statusOf(error);
@@ -29,7 +35,7 @@ export function describeGoogleError(
   if (status === 401 || status === 403) {
     return new OIDCCallbackError(
       'ERR_OIDC_ACCESS_DENIED',
-      `${source} refused an ID token${serviceAccount ? ` of ${serviceAccount}` : ''} (${status}). Impersonation needs roles/iam.serviceAccountOpenIdTokenCreator (iam.serviceAccounts.getOpenIdToken) on that service account, and the IAM Credentials API turned on.`,
+      `${source} refused an ID token${serviceAccount ? ` of ${serviceAccount}` : ''} (${status}). ${refusalHint}`,
       { cause },
     );
   }
@@ -52,6 +58,13 @@ export function describeGoogleError(
       'ERR_OIDC_CREDENTIAL_UNAVAILABLE',
       'No Application Default Credentials: neither GOOGLE_APPLICATION_CREDENTIALS nor a gcloud login nor a metadata server was found. On a laptop run `gcloud auth application-default login` and set `targetPrincipal`.',
       { cause, retryForMS: UNLIKELY_TO_PASS_MS },
+    );
+  }
+  if (status === undefined && UNUSABLE_KEY.test(messageOf(error))) {
+    return new OIDCCallbackError(
+      'ERR_OIDC_CREDENTIAL_UNAVAILABLE',
+      'The file or object with Google credentials cannot be used: it does not exist, may not be read, or is no JSON key of a service account. Look at GOOGLE_APPLICATION_CREDENTIALS, or at the option that names it (keyFile, keyFilename, credentials).',
+      { cause },
     );
   }
   return new OIDCCallbackError(

@@ -2,6 +2,9 @@
 
 import { OIDCCallbackError } from './errors.js';
 
+/** The farthest that a `Date` can hold. */
+const LAST_SECOND = 8.64e12;
+
 /** The claims this package looks at. */
 export interface Claims {
   readonly iss?: unknown;
@@ -12,13 +15,21 @@ export interface Claims {
 /**
  * The claims of a JSON Web Token: three base64url parts of which the first two hold JSON objects.
  * What is wrong with a token is said without quoting any of it.
+ *
+ * @param options - `says`: how the error's message goes on; `retryForMS`: for how long another look makes sense
  */
-export function readClaims(token: unknown, source: string): Claims {
+export function readClaims(
+  token: unknown,
+  source: string,
+  { says = 'answered', ...passing }: { says?: string; retryForMS?: number } = {},
+): Claims {
+  const invalid = (message: string) => new OIDCCallbackError('ERR_OIDC_TOKEN_INVALID', message, passing);
   if (typeof token !== 'string' || token === '') {
     throw invalid(`${source} answered without a token.`);
   }
   const parts = token.split('.');
-  if (parts.length === 5) {
+  const isCompact = parts.every((part) => /^[\w-]*$/.test(part));
+  if (parts.length === 5 && isCompact) {
     throw new OIDCCallbackError(
       'ERR_OIDC_TOKEN_INVALID',
       `${source} issued an encrypted token (five parts), which MongoDB cannot read. Turn token encryption off for this audience.`,
@@ -26,14 +37,14 @@ export function readClaims(token: unknown, source: string): Claims {
     );
   }
   const [header, payload] = parts;
-  if (parts.length !== 3 || !parts.every((part) => /^[\w-]+$/.test(part))) {
+  if (parts.length !== 3 || !isCompact || parts.includes('')) {
     throw invalid(
-      `${source} answered something that is no JSON Web Token (three base64url parts, separated by dots).`,
+      `${source} ${says} something that is no JSON Web Token (three base64url parts, separated by dots).`,
     );
   }
-  if (!parseObject(header)) throw invalid(`${source} answered a token whose header is not a JSON object.`);
+  if (!parseObject(header)) throw invalid(`${source} ${says} a token whose header is not a JSON object.`);
   const claims = parseObject(payload);
-  if (!claims) throw invalid(`${source} answered a token whose payload is not a JSON object.`);
+  if (!claims) throw invalid(`${source} ${says} a token whose payload is not a JSON object.`);
   return claims;
 }
 
@@ -43,7 +54,7 @@ export function requireAudienceClaim(claims: Claims, audience: string, source: s
   if (found.includes(audience)) return;
   throw new OIDCCallbackError(
     'ERR_OIDC_AUDIENCE_MISMATCH',
-    `${source} has a token for ${found.length ? found.map((aud) => `'${aud}'`).join(', ') : 'no audience'}, and '${audience}' was asked for. ${remedy}`,
+    `${source} has a token for ${found.length ? found.slice(0, 5).map(quote).join(', ') : 'no audience'}, and '${audience}' was asked for. ${remedy}`,
   );
 }
 
@@ -54,7 +65,7 @@ export function audiences({ aud }: Claims): string[] {
 
 /** When the token expires, in milliseconds since the epoch; undefined where it does not say. */
 export function expiryOf({ exp }: Claims): number | undefined {
-  return typeof exp === 'number' && Number.isFinite(exp) ? exp * 1000 : undefined;
+  return typeof exp === 'number' && Math.abs(exp) <= LAST_SECOND ? exp * 1000 : undefined;
 }
 
 function parseObject(part: string | undefined): Claims | undefined {
@@ -66,6 +77,8 @@ function parseObject(part: string | undefined): Claims | undefined {
   }
 }
 
-function invalid(message: string): OIDCCallbackError {
-  return new OIDCCallbackError('ERR_OIDC_TOKEN_INVALID', message);
+/** A claim in a message: on one line, and not endless. */
+function quote(audience: string): string {
+  const shown = audience.replace(/\p{Cc}/gu, ' ');
+  return `'${shown.length > 200 ? `${shown.slice(0, 200)}…` : shown}'`;
 }

@@ -8,7 +8,7 @@ import {
 } from './callback.js';
 import { audiences, type Claims, readClaims, requireAudienceClaim } from './jwt.js';
 import { requireString } from './options.js';
-import { readTokenFile, type TokenFile } from './token-file.js';
+import { readTokenFile, START_UP_MS, type TokenFile } from './token-file.js';
 
 /** Options of {@link KubernetesCallback} and {@link GkeCallback}. */
 export interface KubernetesCallbackOptions extends OIDCCallbackOptions {
@@ -68,13 +68,13 @@ export class KubernetesCallback extends OIDCCallback {
       : this.defaultFile();
     const token = await readTokenFile(file);
     const source = `The token file ${file.path} (from ${file.origin})`;
-    const claims = readClaims(token, source);
+    const claims = readClaims(token, source, { says: 'holds', retryForMS: START_UP_MS });
     if (audience !== undefined) {
       requireAudienceClaim(
         claims,
         audience,
         source,
-        `Mount a projected service-account token with \`audience: ${audience}\`, and name its path in \`tokenFile\`.`,
+        `Mount a projected service-account token with \`audience: ${audience}\`, and name its path in \`tokenFile\`; or, if the server expects the other one, set \`audience\` to that.`,
       );
     }
     warnAboutReplay(claims, file.path);

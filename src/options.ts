@@ -2,6 +2,9 @@
 
 import { OIDCCallbackError } from './errors.js';
 
+/** What no URL and no token can hold. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /** `ERR_OIDC_INVALID_OPTION`, naming the option. Values are not quoted: one could be a secret. */
 export function invalidOption(name: string, problem: string): OIDCCallbackError {
   return new OIDCCallbackError('ERR_OIDC_INVALID_OPTION', `The option '${name}' ${problem}.`);
@@ -9,13 +12,14 @@ export function invalidOption(name: string, problem: string): OIDCCallbackError 
 
 /** Throws unless `options` is an object with no keys but `names`. */
 export function requireKnownOptions(className: string, options: unknown, names: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  // A Map or a Date has no keys, and would count as no options at all.
+  if (Object.prototype.toString.call(options) !== '[object Object]') {
     throw new OIDCCallbackError(
       'ERR_OIDC_INVALID_OPTION',
       `The options of ${className} must be an object, such as { audience: '…' }.`,
     );
   }
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(options as object)) {
     if (names.includes(name)) continue;
     throw invalidOption(name, `is not known to ${className}; it takes ${names.join(', ')}`);
   }
@@ -30,11 +34,15 @@ export function requireString<Name extends string>(
   if (value === undefined) return undefined;
   if (typeof value !== 'string') throw invalidOption(name, `must be a string, not a ${typeof value}`);
   if (value.trim() === '') throw invalidOption(name, 'must not be empty; leave it out for the default');
+  if (LONE_SURROGATE.test(value)) throw invalidOption(name, 'has half a character (a lone surrogate)');
   return value;
 }
 
 /** The audience, for an environment that cannot do without. */
 export function requireAudience(audience: string | undefined): string {
+  if (audience && LONE_SURROGATE.test(audience)) {
+    throw invalidOption('audience', 'or TOKEN_RESOURCE has half a character (a lone surrogate)');
+  }
   if (audience) return audience;
   throw new OIDCCallbackError(
     'ERR_OIDC_AUDIENCE_MISSING',

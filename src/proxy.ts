@@ -24,7 +24,7 @@ export function requireDirect(
   const exempt = [process.env.NO_PROXY || process.env.no_proxy, host, ...alsoExempt].filter(Boolean);
   throw new OIDCCallbackError(
     'ERR_OIDC_METADATA_PROXIED',
-    `${variable} is set, and the SDK would send the request for the identity endpoint at ${host} to that proxy, whose answer would be taken for a token. Nothing was sent. Set NO_PROXY=${exempt.join(',')}`,
+    `${variable} is set, and the SDK would send the request for the identity endpoint at ${host} to that proxy, whose answer would be taken for a token. Nothing was sent. Before the program starts, set NO_PROXY=${exempt.join(',')}`,
   );
 }
 

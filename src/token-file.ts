@@ -7,7 +7,7 @@ import { OIDCCallbackError } from './errors.js';
 const SIZE_LIMIT_BYTES = 64 * 1024;
 
 /** A volume can come a moment after the container; a path that is wrong should be told soon. */
-const START_UP_MS = 5_000;
+export const START_UP_MS = 5_000;
 
 /** Where a path came from is part of every error: it is what the reader has to change. */
 export interface TokenFile {

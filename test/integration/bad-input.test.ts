@@ -187,7 +187,24 @@ describe.concurrent('Azure', () => {
   test('AzureWorkloadIdentityCallback: its variables are missing', async ({ expect }) => {
     expect(await failureOf(`AzureWorkloadIdentityCallback({ audience: '${audience}' })`)).toMatchObject({
       code: 'ERR_OIDC_CREDENTIAL_UNAVAILABLE',
-      message: expect.stringMatching(/AZURE_CLIENT_ID/),
+      message: expect.stringMatching(/AZURE_CLIENT_ID.*AZURE_TENANT_ID.*AZURE_FEDERATED_TOKEN_FILE.*label/s),
+    });
+    const options = `{ audience: '${audience}', clientId: '${unknownClientId}' }`;
+    const { message } = await failureOf(`AzureWorkloadIdentityCallback(${options})`, {
+      AZURE_TENANT_ID: unknownClientId,
+    });
+    expect(message).toMatch(/not set are AZURE_FEDERATED_TOKEN_FILE[^,]*\. On AKS/);
+  });
+
+  test('AzureWorkloadIdentityCallback: its token file is missing', async ({ expect }) => {
+    const options = `{ audience: '${audience}', tokenFilePath: '/nonexistent/token' }`;
+    const failure = await failureOf(`AzureWorkloadIdentityCallback(${options})`, {
+      AZURE_TENANT_ID: unknownClientId,
+      AZURE_CLIENT_ID: unknownClientId,
+    });
+    expect(failure).toMatchObject({
+      code: 'ERR_OIDC_TOKEN_FILE',
+      message: expect.stringMatching(/'\/nonexistent\/token'.*AZURE_FEDERATED_TOKEN_FILE.*webhook/s),
     });
   });
 });
@@ -204,7 +221,7 @@ describe.concurrent('Google Cloud', () => {
   test('no such service account', async ({ expect }) => {
     const metadata = await startGcpMetadata();
     const email = 'nobody@project.iam.gserviceaccount.com';
-    const callback = `GcpMetadataCallback({ audience: '${audience}', serviceAccountEmail: '${email}', timeoutMS: 2_000 })`;
+    const callback = `GcpMetadataCallback({ audience: '${audience}', serviceAccountEmail: '${email}', timeoutMS: 20_000 })`;
     expect(await failureOf(callback, metadata.env)).toMatchObject({
       code: 'ERR_OIDC_IDENTITY_NOT_FOUND',
       message: expect.stringContaining(email),
@@ -227,7 +244,7 @@ describe.concurrent('Google Cloud', () => {
     async (fault, { expect }) => {
       const metadata = await startGcpMetadata();
       metadata.setFault(fault);
-      const callback = `GcpMetadataCallback({ audience: '${audience}', timeoutMS: 1_500 })`;
+      const callback = `GcpMetadataCallback({ audience: '${audience}', timeoutMS: 6_000 })`;
       const failure = await failureOf(callback, metadata.env);
       expect(failure).toMatchObject({
         code: 'ERR_OIDC_TOKEN_INVALID',
@@ -253,6 +270,24 @@ describe.concurrent('Google Cloud', () => {
     });
     expect(failure.inspected).not.toContain(token.split('.')[1]);
     await Promise.all([other.close(), metadata.close()]);
+  });
+
+  test('a metadata server that comes up after the first attempt is found', async ({ expect }) => {
+    const metadata = await startGcpMetadata();
+    for (let n = 0; n < 4; n++) metadata.faults.push({ kind: 'status', status: 404 });
+    const callback = `GcpCallback({ audience: '${audience}' })`;
+    const failure = await failureOf(callback, metadata.env);
+    expect(failure.name).toMatch(/^none: a token/);
+    await metadata.close();
+  });
+
+  test('a key file that is not there is said to be, at once', async ({ expect }) => {
+    const callback = `GcpCallback({ audience: '${audience}' })`;
+    const env = { GOOGLE_APPLICATION_CREDENTIALS: '/nonexistent/key.json' };
+    expect(await failureOf(callback, env)).toMatchObject({
+      code: 'ERR_OIDC_CREDENTIAL_UNAVAILABLE',
+      message: expect.stringMatching(/does not exist.*GOOGLE_APPLICATION_CREDENTIALS/s),
+    });
   });
 
   test("a person's credentials are refused before any request", async ({ expect }) => {
@@ -307,6 +342,74 @@ describe.concurrent('a proxy variable that applies to the metadata address', () 
     await Promise.all([imds.close(), metadata.close(), proxy.close()]);
   });
 
+  const identity = 'new (await import("@azure/identity"))';
+  const google = 'new (await import("google-auth-library"))';
+  const application = { AZURE_CLIENT_ID: 'a', AZURE_TENANT_ID: 'b', AZURE_CLIENT_SECRET: 'c' };
+  test.for([
+    [
+      'a managed identity that was given, whatever DefaultAzureCredential would do',
+      `AzureCallback({ audience: '${audience}', credential: ${identity}.ManagedIdentityCredential() })`,
+      application,
+    ],
+    [
+      'a chain that was given',
+      `AzureCallback({ audience: '${audience}', credential: ${identity}.ChainedTokenCredential(${identity}.ManagedIdentityCredential()) })`,
+      application,
+    ],
+    [
+      'a class that extends one of the SDK',
+      `AzureCallback({ audience: '${audience}', credential: new (class Own extends (await import("@azure/identity")).ManagedIdentityCredential {})() })`,
+      {},
+    ],
+    [
+      'a chain that is told to use the managed identity',
+      `AzureCallback({ audience: '${audience}' })`,
+      { ...application, AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential' },
+    ],
+    [
+      'a GoogleAuth that was given',
+      `GcpCallback({ audience: '${audience}', auth: ${google}.GoogleAuth() })`,
+      {},
+    ],
+    [
+      'a Compute that was given',
+      `GcpCallback({ audience: '${audience}', authClient: ${google}.Compute() })`,
+      {},
+    ],
+  ] as const)('%s sends nothing to it', async ([, callback, env], { expect }) => {
+    const [imds, metadata, proxy] = await Promise.all([startAzureImds(), startGcpMetadata(), startProxy()]);
+    const variables = { ...imds.env, ...metadata.env, ...env, HTTP_PROXY: proxy.url };
+    expect(await failureOf(callback, variables)).toMatchObject({ code: 'ERR_OIDC_METADATA_PROXIED' });
+    expect([proxy.requests, imds.requests.length, metadata.requests.length]).toEqual([0, 0, 0]);
+    await Promise.all([imds.close(), metadata.close(), proxy.close()]);
+  });
+
+  test('given as the option proxyOptions of the default chain is refused likewise', async ({ expect }) => {
+    const [imds, proxy] = await Promise.all([startAzureImds(), startProxy()]);
+    const { hostname, port } = new URL(proxy.url);
+    const callback = `AzureCallback({ audience: '${audience}', proxyOptions: { host: 'http://${hostname}', port: ${port} } })`;
+    expect(await failureOf(callback, imds.env)).toMatchObject({
+      code: 'ERR_OIDC_METADATA_PROXIED',
+      message: expect.stringContaining('proxyOptions'),
+    });
+    expect([proxy.requests, imds.requests.length]).toEqual([0, 0]);
+    await Promise.all([imds.close(), proxy.close()]);
+  });
+
+  test('stays one when NO_PROXY is set later, which the SDK does not read again', async ({ expect }) => {
+    const [imds, proxy] = await Promise.all([startAzureImds(), startProxy()]);
+    const again = `(class extends AzureManagedIdentityCallback {
+      async fetch() {
+        await super.fetch().catch(() => { process.env.NO_PROXY = '127.0.0.1'; });
+        return super.fetch();
+      }
+    })({ audience: '${audience}' })`;
+    const env = { ...imds.env, HTTP_PROXY: proxy.url };
+    expect(await failureOf(again, env)).toMatchObject({ code: 'ERR_OIDC_METADATA_PROXIED' });
+    expect([proxy.requests, imds.requests.length]).toEqual([0, 0]);
+    await Promise.all([imds.close(), proxy.close()]);
+  });
+
   test('is no obstacle once NO_PROXY has the line that the error names', async ({ expect }) => {
     const [imds, proxy] = await Promise.all([startAzureImds(), startProxy()]);
     const callback = `AzureManagedIdentityCallback({ audience: '${audience}' })`;
@@ -336,7 +439,7 @@ describe('Kubernetes', () => {
     const failure = await failureOf(callback);
     expect(failure).toMatchObject({
       code: 'ERR_OIDC_TOKEN_INVALID',
-      message: expect.stringContaining(tokens.path),
+      message: expect.stringMatching(new RegExp(`${tokens.path}.* holds something that is no JSON`)),
     });
     expect(failure.inspected).not.toContain('not.a-token');
     await tokens.close();

@@ -29,7 +29,7 @@ export async function pack(destination: string): Promise<Tarball> {
     filter: (path) => !['node_modules', 'dist', '.git'].includes(relative(repository, path)),
   });
   await symlink(join(repository, 'node_modules'), join(copy, 'node_modules'));
-  await npm(copy, 'run', 'prepare');
+  await npm(copy, 'run', 'prepack');
   const output = await npm(copy, 'pack', '--ignore-scripts', '--json', '--pack-destination', destination);
   const [packed] = JSON.parse(output) as [{ filename: string; size: number; files: { path: string }[] }];
   return {

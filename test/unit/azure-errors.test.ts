@@ -236,6 +236,35 @@ const ROWS: Row[] = [
     /refused client ID '9f3c.*a token for 'api:\/\/mongodb' \(400\): .*the resource is malformed/,
   ],
   [
+    'a federated token file that is not there',
+    new Error("ENOENT: no such file or directory, open '/var/run/secrets/azure/tokens/azure-identity-token'"),
+    'ERR_OIDC_TOKEN_FILE',
+    /cannot read.*ENOENT.*open '\/var\/run\/secrets\/azure.*AZURE_FEDERATED_TOKEN_FILE.*tokenFilePath/,
+    true,
+  ],
+  [
+    'a federated token file that is a directory',
+    new Error('EISDIR: illegal operation on a directory, read'),
+    'ERR_OIDC_TOKEN_FILE',
+    /cannot read.*EISDIR/,
+    true,
+  ],
+  [
+    'a federated token file that is empty',
+    new CredentialUnavailableError(
+      'WorkloadIdentityCredential: is unavailable. No content on the file /tokens/azure.',
+    ),
+    'ERR_OIDC_TOKEN_FILE',
+    /No content on the file \/tokens\/azure\)/,
+    true,
+  ],
+  [
+    'a developer tool that is not there, which is no file of a token',
+    managed(new Error('spawn az ENOENT')),
+    'ERR_OIDC_CREDENTIAL_UNAVAILABLE',
+    /spawn az ENOENT/,
+  ],
+  [
     'anything else, with what it says last',
     managed(new Error('the dog ate it')),
     'ERR_OIDC_CREDENTIAL_UNAVAILABLE',

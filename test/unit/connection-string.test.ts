@@ -496,6 +496,23 @@ describe('our own options', () => {
     expect(error.message).toContain(name);
   });
 
+  test.each(['clientId', 'resourceId', 'objectId', 'tokenFile', 'credential', 'refreshAhead'])(
+    '%s belongs to a class, and says so',
+    (name) => {
+      const error = errorOf(`mongodb://h/?${M}&${AZURE}`, { [name]: 'x' });
+      expect(error.code).toBe('ERR_OIDC_INVALID_OPTION');
+      expect(error.message).toMatch(new RegExp(`'${name}' belongs to a callback class.*is the user name`));
+    },
+  );
+
+  test.each([
+    { authSource: Object.create(null) },
+    { auth: { username: Object.create(null), password: undefined } },
+    { [P]: { ENVIRONMENT: 'azure', TOKEN_RESOURCE: Object.create(null) } },
+  ])('what cannot be made a string is refused with a reason', (options) => {
+    expect(errorOf(`mongodb://h/?${M}`, options).message).toMatch(/must be a string/);
+  });
+
   test.each([null, 'x', 5, [], () => {}])('options that are no object: %s', (options) => {
     expect(errorOf(`mongodb://h/?${M}&${AZURE}`, options).code).toBe('ERR_OIDC_INVALID_OPTION');
   });

@@ -8,9 +8,9 @@ const SOURCE = 'The metadata server';
 const SERVICE_ACCOUNT = 'orders@my-project.iam.gserviceaccount.com';
 
 const describeError = (error: unknown, serviceAccount: string | undefined = SERVICE_ACCOUNT) =>
-  describeGoogleError(error, { source: SOURCE, serviceAccount });
+  describeGoogleError(error, { source: SOURCE, serviceAccount, refusalHint: 'Look there.' });
 const describeForDefault = (error: unknown) =>
-  describeGoogleError(error, { source: SOURCE, serviceAccount: undefined });
+  describeGoogleError(error, { source: SOURCE, serviceAccount: undefined, refusalHint: 'Look there.' });
 
 /** What gaxios throws: its message is the body of the response. */
 const gaxios = (status: number, body = 'some body') =>
@@ -39,7 +39,7 @@ const ROWS: Row[] = [
     '403',
     gaxios(403),
     'ERR_OIDC_ACCESS_DENIED',
-    /refused an ID token of orders@my-project\S* \(403\).*roles\/iam\.serviceAccountOpenIdTokenCreator/,
+    /refused an ID token of orders@my-project\S* \(403\)\. Look there\./,
     0,
   ],
   [
@@ -94,6 +94,23 @@ const ROWS: Row[] = [
     /did not answer, or something else answered in its place.*Does this run on Google Cloud/,
     ALWAYS,
   ],
+  ...[
+    'Unable to read the credential file specified by the GOOGLE_APPLICATION_CREDENTIALS environment variable: The file at /x does not exist',
+    "ENOENT: no such file or directory, open '/nonexistent/key.json'",
+    "EACCES: permission denied, open '/key.json'",
+    'The incoming JSON object does not contain a client_email field',
+    '"x" is not valid JSON',
+    'Unexpected end of JSON input',
+    'error:1E08010C:DECODER routines::unsupported',
+  ].map(
+    (text): Row => [
+      `credentials that cannot be used: ${text}`,
+      new Error(text),
+      'ERR_OIDC_CREDENTIAL_UNAVAILABLE',
+      /cannot be used: it does not exist.*GOOGLE_APPLICATION_CREDENTIALS/,
+      0,
+    ],
+  ),
   [
     'an answer of something else',
     new Error(

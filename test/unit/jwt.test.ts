@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isTransient, OIDCCallbackError } from '../../src/errors.js';
+import { isTransient, OIDCCallbackError, retryForMS } from '../../src/errors.js';
 import { audiences, expiryOf, readClaims, requireAudienceClaim } from '../../src/jwt.js';
 import { jwt, part, SIGNATURE } from './jwts.js';
 
@@ -97,6 +97,15 @@ describe('what is no JSON Web Token', () => {
   });
 });
 
+describe('five parts that are two tokens of a file', () => {
+  test('are not called an encrypted token', () => {
+    const token = `${HEADER}.${PAYLOAD}.x\n${HEADER}.${PAYLOAD}.x`;
+    const error = failureOf(() => readClaims(token, 'The file', { says: 'holds', retryForMS: 5 }));
+    expect(error.message).toMatch(/^The file holds something that is no JSON Web Token/);
+    expect(retryForMS(error)).toBe(5);
+  });
+});
+
 describe('the audiences of a token', () => {
   test.each([
     ['a string', 'mongodb', ['mongodb']],
@@ -151,7 +160,23 @@ describe('a token for another audience than the one asked for', () => {
   });
 });
 
+describe('a claim in a message', () => {
+  test('stays on one line, and is cut', () => {
+    const aud = ['a\n\u001b[31mb', 'c'.repeat(1_000), ...'defghi'];
+    const error = failureOf(() => requireAudienceClaim({ aud }, 'mongodb', 'The source', ''));
+    expect(error.message).toMatch(/has a token for 'a {2}\[31mb', 'c{200}…', 'd', 'e', 'f', and 'mongodb'/);
+  });
+});
+
 describe('the expiry of a token', () => {
+  test.each([8.64e12 + 1, -8.64e12 - 1, 1e300])('is not known where no date can be %d', (exp) => {
+    expect(expiryOf({ exp })).toBeUndefined();
+  });
+
+  test('can be the last date that there is', () => {
+    expect(new Date(expiryOf({ exp: 8.64e12 }) ?? 0).getTime()).toBe(8.64e15);
+  });
+
   test('is its exp, in milliseconds', () => {
     expect(expiryOf({ exp: 1_900_000_000 })).toBe(1_900_000_000_000);
     expect(expiryOf({ exp: 1_900_000_000.5 })).toBe(1_900_000_000_500);

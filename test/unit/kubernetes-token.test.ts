@@ -110,7 +110,7 @@ describe.each([
       )) as OIDCCallbackError;
       expect(error.code).toBe('ERR_OIDC_AUDIENCE_MISMATCH');
       expect(error.message).toBe(
-        `The token file ${tokenFile} (from the option tokenFile) has a token for 'https://kubernetes.default.svc', and 'mongodb' was asked for. Mount a projected service-account token with \`audience: mongodb\`, and name its path in \`tokenFile\`.`,
+        `The token file ${tokenFile} (from the option tokenFile) has a token for 'https://kubernetes.default.svc', and 'mongodb' was asked for. Mount a projected service-account token with \`audience: mongodb\`, and name its path in \`tokenFile\`; or, if the server expects the other one, set \`audience\` to that.`,
       );
       expect(emitWarning).not.toHaveBeenCalled();
     },

@@ -86,7 +86,7 @@ describe('the error', () => {
     const error = failureOf(() => requireDirect(`${IMDS}/metadata/identity`, 'azure'));
     expect(error.code).toBe('ERR_OIDC_METADATA_PROXIED');
     expect(error.message).toBe(
-      'HTTP_PROXY is set, and the SDK would send the request for the identity endpoint at 169.254.169.254 to that proxy, whose answer would be taken for a token. Nothing was sent. Set NO_PROXY=169.254.169.254',
+      'HTTP_PROXY is set, and the SDK would send the request for the identity endpoint at 169.254.169.254 to that proxy, whose answer would be taken for a token. Nothing was sent. Before the program starts, set NO_PROXY=169.254.169.254',
     );
     expect(isTransient(error)).toBe(false);
   });
@@ -94,7 +94,7 @@ describe('the error', () => {
   test('keeps what NO_PROXY holds already in the line to set', () => {
     set({ HTTP_PROXY: PROXY, NO_PROXY: 'localhost,.corp.example' });
     expect(failureOf(() => requireDirect(IMDS, 'azure')).message).toMatch(
-      /Set NO_PROXY=localhost,\.corp\.example,169\.254\.169\.254$/,
+      /set NO_PROXY=localhost,\.corp\.example,169\.254\.169\.254$/,
     );
   });
 
@@ -106,7 +106,7 @@ describe('the error', () => {
   test('adds the other names of the same server', () => {
     set({ HTTP_PROXY: PROXY });
     expect(failureOf(() => requireDirect(IMDS, 'google', ['metadata.google.internal'])).message).toMatch(
-      /Set NO_PROXY=169\.254\.169\.254,metadata\.google\.internal$/,
+      /set NO_PROXY=169\.254\.169\.254,metadata\.google\.internal$/,
     );
   });
 

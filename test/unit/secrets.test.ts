@@ -335,7 +335,47 @@ describe('what a reader needs stays as it is', () => {
   });
 });
 
+describe('what V8 quotes of a file that is no JSON', () => {
+  test('is not seen', () => {
+    let message = '';
+    try {
+      JSON.parse('MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj');
+    } catch (error) {
+      message = sanitizeCause(error).message;
+    }
+    expect(message).toMatch(/is not valid JSON$/);
+    expect(message).not.toMatch(/MIIEv/);
+  });
+});
+
+describe('an error whose getters throw', () => {
+  test('is described all the same', () => {
+    const fail = (): never => {
+      throw new Error(jwt());
+    };
+    const odd = Object.defineProperty({}, 'message', { get: fail });
+    for (const error of [odd, Object.defineProperty(new Error('x'), 'name', { get: fail })]) {
+      expect(toCallbackError(error)).toBeInstanceOf(OIDCCallbackError);
+      expect(inspect(toCallbackError(error), { depth: Number.POSITIVE_INFINITY })).not.toContain(jwt());
+    }
+  });
+});
+
 describe('text that is not ours', () => {
+  test.each([
+    ['words', 'identity '],
+    ['spaces after a name', 'password: '],
+    ['colons', 'password:'],
+    ['nothing but spaces', ' '],
+    ['slashes', '//'],
+    ['the beginning of a key', '-----BEGIN '],
+  ])('takes no time that grows with its length: %s', (_, piece) => {
+    const short = 'password:'.padEnd(4_096, piece);
+    const long = short.padEnd(4_000_000, piece);
+    const expected = scrub(short);
+    expect(scrub(long)).toBe(expected);
+  });
+
   test('is cut after 600 characters', () => {
     expect(scrub('a '.repeat(300))).toBe('a '.repeat(300));
     expect(scrub('a '.repeat(301))).toBe(`${'a '.repeat(300)}…`);
