@@ -134,7 +134,8 @@ export class AzureCallback extends OIDCCallback {
 /** @throws OIDCCallbackError `ERR_OIDC_METADATA_PROXIED` */
 function requireDirectChain(hasProxy: boolean): void {
   if (!chainReachesHost()) return;
-  if (!hasProxy) return requireDirectIdentityEndpoint();
+  requireDirectIdentityEndpoint();
+  if (!hasProxy) return;
   throw new OIDCCallbackError(
     'ERR_OIDC_METADATA_PROXIED',
     'The option proxyOptions would send requests for the identity endpoint of this host to that proxy, whose answer would be taken for a token. Nothing was sent. Leave it out, or give a credential that needs no identity endpoint.',
