@@ -102,14 +102,17 @@ function hasArcAgent(): boolean {
   }
 }
 
-/** A credential for each name, made when it is first needed. */
-export function memoize<T>(make: (name: string | undefined) => T): (name: string | undefined) => T {
-  const made = new Map<string | undefined, T>();
-  return (name) => {
-    const known = made.get(name);
-    if (known !== undefined) return known;
-    const value = make(name);
-    made.set(name, value);
-    return value;
+/** A credential for each client ID, made when it is first needed. */
+export type CredentialFor = (clientId: string | undefined, skipCache: boolean) => TokenCredential;
+
+/** A credential keeps its token until shortly before expiry; only a new one asks again. */
+export function memoize(make: (clientId: string | undefined) => TokenCredential): CredentialFor {
+  const made = new Map<string | undefined, TokenCredential>();
+  return (clientId, skipCache) => {
+    const known = skipCache ? undefined : made.get(clientId);
+    if (known) return known;
+    const credential = make(clientId);
+    made.set(clientId, credential);
+    return credential;
   };
 }

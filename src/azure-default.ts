@@ -7,6 +7,7 @@ import type {
 } from '@azure/identity';
 import {
   CREDENTIAL_OPTION_NAMES,
+  type CredentialFor,
   getAzureToken,
   hasWorkloadIdentity,
   memoize,
@@ -66,7 +67,7 @@ const HOST_CREDENTIALS = [
  * ```
  */
 export class AzureCallback extends OIDCCallback {
-  readonly #credential: (username: string | undefined) => TokenCredential;
+  readonly #credential: CredentialFor;
   readonly #clientId: string | undefined;
   /** Whether the program gave a credential of its own. */
   readonly #given: boolean;
@@ -116,7 +117,7 @@ export class AzureCallback extends OIDCCallback {
       () => {
         // Before the SDK is loaded: it reads the proxy variables then.
         if (!this.#given) requireDirectChain(this.#hasProxy);
-        const credential = this.#credential(request.username);
+        const credential = this.#credential(request.username, request.skipCache);
         if (this.#given && isHostCredential(credential)) requireDirectIdentityEndpoint();
         return credential;
       },

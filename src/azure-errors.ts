@@ -76,6 +76,17 @@ const RULES: readonly Rule[] = [
     retryForMS: START_UP_MS,
   },
   {
+    // The SDK repeats these from its memory, without the status.
+    applies: says(/AADSTS(90055|50196)\b/),
+    code: 'ERR_OIDC_RATE_LIMITED',
+    message: () => 'Entra throttles this application: too many token requests in a short time.',
+  },
+  {
+    applies: says(/AADSTS(90012|90024|90033)\b/),
+    code: 'ERR_OIDC_SOURCE_UNREACHABLE',
+    message: (_, faults) => `Entra is not available for the moment (${entraCodeOf(faults)}).`,
+  },
+  {
     applies: says(/AADSTS700016/),
     code: 'ERR_OIDC_IDENTITY_NOT_FOUND',
     message: ({ identity }) =>
@@ -147,8 +158,9 @@ function nothingAnswers(): string {
 }
 
 /** The error, its causes and those it aggregates, outermost first. */
-function flatten(error: unknown, depth = 0): Fault[] {
-  if (typeof error !== 'object' || error === null || depth > 8) return [];
+function flatten(error: unknown, seen = new Set<unknown>()): Fault[] {
+  if (typeof error !== 'object' || error === null || seen.has(error) || seen.size > 50) return [];
+  seen.add(error);
   const { name, message, status, statusCode, code, errorCode, cause, errors } = error as Record<
     string,
     unknown
@@ -162,8 +174,8 @@ function flatten(error: unknown, depth = 0): Fault[] {
         .slice(0, TEXT_LIMIT_CHARACTERS),
       status: httpStatus as number | undefined,
     },
-    ...flatten(cause, depth + 1),
-    ...(Array.isArray(errors) ? errors.flatMap((nested) => flatten(nested, depth + 1)) : []),
+    ...flatten(cause, seen),
+    ...(Array.isArray(errors) ? errors.flatMap((nested) => flatten(nested, seen)) : []),
   ];
 }
 

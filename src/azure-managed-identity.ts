@@ -1,7 +1,7 @@
 // Tokens of the managed identity that is assigned to an Azure host.
 
-import type { TokenCredential } from '@azure/identity';
 import {
+  type CredentialFor,
   getAzureToken,
   memoize,
   requireDirectIdentityEndpoint,
@@ -50,7 +50,7 @@ const ID_NAMES = ['clientId', 'resourceId', 'objectId'] as const;
  */
 export class AzureManagedIdentityCallback extends OIDCCallback {
   readonly #id: { readonly name: (typeof ID_NAMES)[number]; readonly value: string } | undefined;
-  readonly #credential: (username: string | undefined) => TokenCredential;
+  readonly #credential: CredentialFor;
 
   /** @throws OIDCCallbackError `ERR_OIDC_INVALID_OPTION` */
   constructor(options: AzureManagedIdentityCallbackOptions = {}) {
@@ -77,7 +77,11 @@ export class AzureManagedIdentityCallback extends OIDCCallback {
 
   protected override getToken(request: GetTokenRequest): Promise<AccessToken> {
     requireDirectIdentityEndpoint();
-    return getAzureToken(() => this.#credential(request.username), request, this.#describe(request.username));
+    return getAzureToken(
+      () => this.#credential(request.username, request.skipCache),
+      request,
+      this.#describe(request.username),
+    );
   }
 
   #describe(username: string | undefined): string | undefined {

@@ -1,7 +1,7 @@
 // Tokens of a workload identity: a federated cluster's service-account token exchanged at Entra.
 
-import type { TokenCredential, WorkloadIdentityCredentialOptions } from '@azure/identity';
-import { CREDENTIAL_OPTION_NAMES, getAzureToken, memoize } from './azure-credential.js';
+import type { WorkloadIdentityCredentialOptions } from '@azure/identity';
+import { CREDENTIAL_OPTION_NAMES, type CredentialFor, getAzureToken, memoize } from './azure-credential.js';
 import { loadAzureIdentity } from './azure-sdk.js';
 import {
   type AccessToken,
@@ -35,7 +35,7 @@ const STRING_OPTION_NAMES = ['clientId', 'tenantId', 'tokenFilePath'] as const;
  */
 export class AzureWorkloadIdentityCallback extends OIDCCallback {
   readonly #clientId: string | undefined;
-  readonly #credential: (clientId: string | undefined) => TokenCredential;
+  readonly #credential: CredentialFor;
 
   /** @throws OIDCCallbackError `ERR_OIDC_INVALID_OPTION` */
   constructor(options: AzureWorkloadIdentityCallbackOptions = {}) {
@@ -53,7 +53,11 @@ export class AzureWorkloadIdentityCallback extends OIDCCallback {
   protected override getToken(request: GetTokenRequest): Promise<AccessToken> {
     const clientId = this.#clientId ?? request.username;
     const named = clientId ?? process.env.AZURE_CLIENT_ID;
-    return getAzureToken(() => this.#credential(clientId), request, named && `client ID '${named}'`);
+    return getAzureToken(
+      () => this.#credential(clientId, request.skipCache),
+      request,
+      named && `client ID '${named}'`,
+    );
   }
 }
 

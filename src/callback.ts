@@ -4,9 +4,9 @@ import type { OIDCCallbackParams, OIDCResponse } from 'mongodb';
 import { Callable } from './callable.js';
 import { type OIDCCallbackError, toCallbackError } from './errors.js';
 import { expiryOf, readClaims } from './jwt.js';
+import type { CachedToken, TokenKey } from './kept-token.js';
 import { invalidOption, requireKnownOptions, requireString } from './options.js';
-import { retry } from './retry.js';
-import { type CachedToken, TokenCache, type TokenKey } from './token-cache.js';
+import { TokenCache } from './token-cache.js';
 
 /** Options that every callback takes. */
 export interface OIDCCallbackOptions {
@@ -21,7 +21,10 @@ export interface OIDCCallbackOptions {
    * 60 000). Default: 30 000.
    */
   timeoutMS?: number | undefined;
-  /** Whether the next token is fetched before the current one expires. Not in effect yet. Default: true. */
+  /**
+   * Whether the next token is fetched before the current one expires, for as long as this callback is
+   * referenced: one request for each token life, and no stall at its end. Default: true.
+   */
   refreshAhead?: boolean | undefined;
 }
 
@@ -39,8 +42,13 @@ export interface GetTokenRequest {
   readonly audience: string | undefined;
   /** The connection string's username: the client ID, on Azure. */
   readonly username: string | undefined;
-  /** Aborted when nobody waits for this request any more. */
+  /** Aborted when the answer does not count any more: another came first, or the time is over. */
   readonly signal: AbortSignal;
+  /**
+   * Whether the last answer may have been refused by the server, was a failure, or has not come: a cache of the
+   * source would only repeat it.
+   */
+  readonly skipCache: boolean;
 }
 
 /** A token as a source hands it out. Every `AccessToken` of `@azure/core-auth` is one. */
@@ -101,10 +109,14 @@ export abstract class OIDCCallback extends Callable<OIDCCallbackParams, Promise<
     requireKnownOptions(new.target.name, options, [...OPTION_NAMES, ...ownOptionNames]);
     this.#audience = requireString(options, 'audience');
     this.#timeoutMS = readTimeout(options.timeoutMS);
-    if (options.refreshAhead !== undefined && typeof options.refreshAhead !== 'boolean') {
-      throw invalidOption('refreshAhead', 'must be true or false');
-    }
-    this.#cache = new TokenCache((key) => this.#load(key));
+    const { refreshAhead = true } = options;
+    if (typeof refreshAhead !== 'boolean') throw invalidOption('refreshAhead', 'must be true or false');
+    this.#cache = new TokenCache({
+      name: new.target.name,
+      load: (request) => this.#load(request),
+      timeoutMS: this.#timeoutMS,
+      refreshAhead,
+    });
   }
 
   /**
@@ -121,11 +133,9 @@ export abstract class OIDCCallback extends Callable<OIDCCallbackParams, Promise<
    * @throws OIDCCallbackError
    */
   async fetch(context: OIDCCallbackContext = {}): Promise<OIDCCallbackResult> {
-    const token = await this.#cache.get(this.#keyFor(context), {
-      timeoutMS: this.#timeoutMS,
-      signal: context.timeoutContext,
-    });
-    return toResult(token);
+    const key = this.#keyFor(context);
+    const signal = requireSignal(context.timeoutContext);
+    return toResult(await this.#cache.get(key, { timeoutMS: this.#timeoutMS, signal }));
   }
 
   /** When the token that was handed out last expires; undefined before the first, or where it is not known. */
@@ -144,23 +154,37 @@ export abstract class OIDCCallback extends Callable<OIDCCallbackParams, Promise<
     return this.fetch(params).catch(failingResult);
   }
 
-  #keyFor({ tokenAudience, username }: OIDCCallbackContext): TokenKey {
+  #keyFor(context: OIDCCallbackContext): TokenKey {
+    if (typeof context !== 'object' || context === null) throw invalidOption('context', 'must be an object');
+    const { tokenAudience, username } = context;
     // The driver reads `TOKEN_RESOURCE:true` in a connection string as a boolean.
-    const fromDriver = tokenAudience === undefined ? undefined : String(tokenAudience);
+    const fromDriver = typeof tokenAudience === 'boolean' ? String(tokenAudience) : tokenAudience;
+    requireText('tokenAudience', fromDriver);
+    requireText('username', username);
     return { audience: this.#audience ?? fromDriver, username: username || undefined };
   }
 
-  #load(key: TokenKey): Promise<CachedToken> {
-    return retry(async (signal) => {
-      const { token, expiresOnTimestamp } = await this.getToken({ ...key, signal });
-      const claims = readClaims(token, `${this.name}'s token source`);
-      return {
-        value: token,
-        receivedAt: Date.now(),
-        expiresAt: earliest(expiresOnTimestamp, expiryOf(claims)),
-      };
-    }, this.#timeoutMS);
+  async #load(request: GetTokenRequest): Promise<CachedToken> {
+    // A class of the program's own may resolve with nothing.
+    const answer: AccessToken = Object(await this.getToken(request));
+    const { token, expiresOnTimestamp, refreshAfterTimestamp } = answer;
+    const claims = readClaims(token, `${this.name}'s token source`);
+    return {
+      value: token,
+      receivedAt: Date.now(),
+      expiresAt: earliest(expiresOnTimestamp, expiryOf(claims)),
+      refreshAfter: earliest(refreshAfterTimestamp),
+    };
   }
+}
+
+function requireText(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'string') throw invalidOption(name, 'must be a string');
+}
+
+function requireSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal === undefined || typeof signal?.addEventListener === 'function') return signal;
+  throw invalidOption('timeoutContext', 'must be an AbortSignal');
 }
 
 /**

@@ -45,11 +45,13 @@ export type OIDCCallbackErrorCode =
 const TRANSIENT_CODES: ReadonlySet<OIDCCallbackErrorCode> = new Set<OIDCCallbackErrorCode>([
   'ERR_OIDC_RATE_LIMITED',
   'ERR_OIDC_SOURCE_UNREACHABLE',
+  'ERR_OIDC_TIMEOUT',
   'ERR_OIDC_TOKEN_INVALID',
   'ERR_OIDC_TOKEN_FILE',
 ]);
 
 let retryTimeOf: (error: OIDCCallbackError) => number;
+let isOurs: (error: object) => error is OIDCCallbackError;
 
 /**
  * Every failure of this package: `code` to branch on, `message` with what happened and what to do next,
@@ -60,6 +62,7 @@ export class OIDCCallbackError extends Error {
   static {
     OIDCCallbackError.prototype.name = 'OIDCCallbackError';
     retryTimeOf = (error) => error.#retryForMS;
+    isOurs = (error) => #retryForMS in error;
   }
 
   readonly code: OIDCCallbackErrorCode;
@@ -95,7 +98,7 @@ export function isTransient(error: OIDCCallbackError): boolean {
 
 /** Anything thrown, as an `OIDCCallbackError`. What a custom `getToken` throws may pass, so it is transient. */
 export function toCallbackError(error: unknown): OIDCCallbackError {
-  if (error instanceof OIDCCallbackError) return error;
+  if (isOurs(Object(error))) return error as OIDCCallbackError;
   return new OIDCCallbackError(
     'ERR_OIDC_SOURCE_UNREACHABLE',
     `The token source failed: ${scrub(textOf(error))}`,

@@ -92,6 +92,7 @@ export class GcpCallback extends OIDCCallback {
   protected override async getToken(request: GetTokenRequest): Promise<AccessToken> {
     const audience = requireAudience(request.audience);
     try {
+      if (request.skipCache) this.#ownAuth = undefined;
       const client = await this.#client();
       return checkedIdToken(await this.#fetchIdToken(client, audience), audience, SOURCE);
     } catch (error) {
@@ -120,7 +121,7 @@ export class GcpCallback extends OIDCCallback {
     try {
       return await this.#ownAuth.getClient();
     } catch (error) {
-      // A metadata server that was not there yet counts as missing for good, in this object and in the process.
+      // A metadata server that was not there yet counts as missing for good, in the whole process.
       this.#ownAuth = undefined;
       gcpMetadata?.resetIsAvailableCache?.();
       throw error;

@@ -9,4 +9,5 @@ export {
   type OIDCCallbackResult,
 } from './callback.js';
 export { type WorkloadIdentityOptions, workloadIdentity } from './connection-string.js';
+export type { FetchEvent, OutageEvent, RefreshEvent, RetryEvent, TokenEvent } from './diagnostics.js';
 export { OIDCCallbackError, type OIDCCallbackErrorCode } from './errors.js';

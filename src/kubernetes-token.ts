@@ -26,6 +26,9 @@ const STANDARD_FILE: TokenFile = {
 /** The driver's own order, of its `ENVIRONMENT:k8s`. */
 const PATH_VARIABLES = ['AZURE_FEDERATED_TOKEN_FILE', 'AWS_WEB_IDENTITY_TOKEN_FILE'];
 
+/** A volume can be given another token long before the one in memory expires. */
+const LONGEST_LOOK_AWAY_MS = 3_600_000;
+
 /** Whoever receives a token for one of these can exchange it for the cloud identity of the pod. */
 const EXCHANGE_AUDIENCE =
   /^(sts\.amazonaws\.com(\.cn)?$|api:\/\/AzureADTokenExchange|https:\/\/iam\.googleapis\.com\/)/i;
@@ -78,7 +81,7 @@ export class KubernetesCallback extends OIDCCallback {
       );
     }
     warnAboutReplay(claims, file.path);
-    return { token };
+    return { token, refreshAfterTimestamp: Date.now() + LONGEST_LOOK_AWAY_MS };
   }
 }
 

@@ -40,6 +40,8 @@ export type Fault =
   | { kind: 'noBody' }
   | { kind: 'truncated'; clean?: boolean };
 
+export type FaultOf = (request: RecordedRequest) => Fault | undefined;
+
 export interface HttpEmulator {
   readonly url: string;
   readonly port: number;
@@ -50,8 +52,11 @@ export interface HttpEmulator {
   readonly maxConcurrent: number;
   /** Faults for the next token requests, one each, first in, first out. Other requests are not touched. */
   readonly faults: Fault[];
-  /** A fault for every token request from now on, after the queue is empty; undefined ends it. */
-  setFault(fault: Fault | undefined): void;
+  /**
+   * A fault for every token request from now on, or for those that a function chooses, after the queue is empty;
+   * undefined ends it.
+   */
+  setFault(fault: Fault | FaultOf | undefined): void;
   close(): Promise<void>;
 }
 
@@ -78,7 +83,7 @@ export abstract class HttpService implements HttpEmulator {
   readonly #server;
   readonly #sockets = new Set<Socket>();
   readonly #scheme: 'http' | 'https';
-  #fault: Fault | undefined;
+  #faultOf: FaultOf = () => undefined;
   #inFlight = 0;
   #maxConcurrent = 0;
   #host = '';
@@ -125,8 +130,8 @@ export abstract class HttpService implements HttpEmulator {
     return this.#maxConcurrent;
   }
 
-  setFault(fault: Fault | undefined): void {
-    this.#fault = fault;
+  setFault(fault: Fault | FaultOf | undefined): void {
+    this.#faultOf = typeof fault === 'function' ? fault : () => fault;
   }
 
   async listen(options: ListenOptions): Promise<void> {
@@ -150,7 +155,7 @@ export abstract class HttpService implements HttpEmulator {
 
     const request = await read(incoming);
     this.requests.push(request);
-    const fault = this.isTokenRequest(request) ? (this.faults.shift() ?? this.#fault) : undefined;
+    const fault = this.isTokenRequest(request) ? (this.faults.shift() ?? this.#faultOf(request)) : undefined;
     if (this.latencyMS > 0) await new Promise((resolve) => setTimeout(resolve, this.latencyMS));
     if (response.destroyed) return;
 

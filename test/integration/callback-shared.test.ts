@@ -149,7 +149,7 @@ describe('a subclass of OIDCCallback with one getToken', () => {
   });
 
   it('is an environment of its own', async () => {
-    const asked: Omit<GetTokenRequest, 'signal'>[] = [];
+    const asked: Pick<GetTokenRequest, 'audience' | 'username'>[] = [];
     class OwnCallback extends OIDCCallback {
       readonly #subject = 'orders';
 

@@ -274,17 +274,17 @@ describe('a valid token in memory', () => {
   test('reaches the driver and other callers in a few microtasks, with no timer and nothing asked', async () => {
     const callback = new TestCallback();
     await callback.fetch();
-    expect(vi.getTimerCount()).toBe(0);
+    const timers = vi.getTimerCount();
     expect(await microtasksUntilSettled(callback(params()))).toBeLessThanOrEqual(4);
     expect(await microtasksUntilSettled(callback.fetch())).toBeLessThanOrEqual(3);
-    expect(vi.getTimerCount()).toBe(0);
+    expect(vi.getTimerCount()).toBe(timers);
     expect(callback.requests).toHaveLength(1);
   });
 
   test('reaches them as fast while it is in doubt', async () => {
     const callback = new TestCallback((_, count) => (count === 1 ? { token: jwtFor(3600) } : never()));
     await callback.fetch();
-    vi.setSystemTime(NOW.getTime() + 5_000);
+    await vi.advanceTimersByTimeAsync(5_000);
     expect(await microtasksUntilSettled(callback(params()))).toBeLessThanOrEqual(4);
     expect(callback.requests).toHaveLength(2);
     expect(await microtasksUntilSettled(callback(params()))).toBeLessThanOrEqual(4);
@@ -295,7 +295,7 @@ describe('a valid token in memory', () => {
     const [refused, renewed] = [jwt({ n: 1 }), jwt({ n: 2 })];
     const callback = new TestCallback((_, count) => ({ token: count === 1 ? refused : renewed }));
     await callback(params());
-    vi.setSystemTime(NOW.getTime() + 5_000);
+    await vi.advanceTimersByTimeAsync(5_000);
     expect(await callback(params())).toMatchObject({ accessToken: refused });
     await vi.advanceTimersByTimeAsync(0);
     expect(await callback(params())).toMatchObject({ accessToken: renewed });
@@ -308,6 +308,54 @@ describe('a valid token in memory', () => {
     const second = await callback.fetch();
     expect(second.accessToken).not.toBe(first.accessToken);
     expect(callback.requests).toHaveLength(2);
+  });
+});
+
+describe('the next token is fetched ahead', () => {
+  test('when the source says that it can be had, else after 80 % of the life', async () => {
+    vi.mocked(Math.random).mockReturnValue(0);
+    for (const [refreshAfterTimestamp, minutes] of [
+      [NOW.getTime() + 1_200_000, 20],
+      [undefined, 45.6],
+      [Number.NaN, 45.6],
+      [Number.POSITIVE_INFINITY, 45.6],
+    ] as const) {
+      vi.setSystemTime(NOW);
+      const callback = new TestCallback(() => ({ token: jwtFor(3600), refreshAfterTimestamp }));
+      await callback.fetch();
+      await vi.advanceTimersByTimeAsync(minutes * 60_000 - 1);
+      expect(callback.requests).toHaveLength(1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(callback.requests.length).toBeGreaterThan(1);
+      callback.invalidate();
+    }
+  });
+
+  test('unless refreshAhead is false', async () => {
+    const callback = new TestCallback(undefined, { refreshAhead: false });
+    await callback.fetch();
+    expect(vi.getTimerCount()).toBe(0);
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(callback.requests).toHaveLength(1);
+  });
+
+  test('and not after invalidate()', async () => {
+    const callback = new TestCallback();
+    await callback.fetch();
+    callback.invalidate();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('a source that fails while a token is valid', () => {
+  test('fails nobody: the token in memory is handed out until it expires', async () => {
+    const token = jwtFor(600);
+    const callback = new TestCallback((_, count) => (count === 1 ? { token } : fail(denied())()));
+    for (let minute = 0; minute < 10; minute++) {
+      expect(await callback(params())).toMatchObject({ accessToken: token });
+      await vi.advanceTimersByTimeAsync(60_000);
+    }
+    expect(await failureOf(callback.fetch())).toMatchObject({ code: 'ERR_OIDC_ACCESS_DENIED' });
   });
 });
 
@@ -337,11 +385,7 @@ describe('towards the driver a failing callback never rejects', () => {
       'ERR_OIDC_SOURCE_UNREACHABLE',
     ],
     ['a token that is none', () => new TestCallback(() => ({ token: '<html>' })), 'ERR_OIDC_TOKEN_INVALID'],
-    [
-      'a result that is none',
-      () => new TestCallback(() => undefined as never),
-      'ERR_OIDC_SOURCE_UNREACHABLE',
-    ],
+    ['a result that is none', () => new TestCallback(() => undefined as never), 'ERR_OIDC_TOKEN_INVALID'],
     ['no answer', () => new TestCallback(never), 'ERR_OIDC_TIMEOUT'],
     ['a fetch() of a subclass', () => new OwnFetch(), 'ERR_OIDC_SOURCE_UNREACHABLE'],
   ];
@@ -419,7 +463,7 @@ describe('callers at the same time', () => {
     const answer = deferred<AccessToken>();
     const callback = new TestCallback(() => answer.promise);
     const calls = Array.from({ length: 200 }, (_, n) => (n % 2 ? callback.fetch() : callback(params())));
-    await vi.advanceTimersByTimeAsync(10_000);
+    await vi.advanceTimersByTimeAsync(9_000);
     answer.resolve({ token: jwt() });
     expect(new Set((await Promise.all(calls)).map(({ accessToken }) => accessToken)).size).toBe(1);
     expect(callback.requests).toHaveLength(1);
@@ -440,17 +484,15 @@ describe('callers at the same time', () => {
     expect(callback.requests).toHaveLength(1);
   });
 
-  test('each have their budget: who joined a fetch that ran out starts another', async () => {
-    const callback = new TestCallback((_, count) => (count === 1 ? never() : { token: jwt() }), {
-      timeoutMS: 10_000,
-    });
+  test('each have their budget: who joined a fetch that ran out waits for the attempts that follow', async () => {
+    const isBack = () => Date.now() > NOW.getTime() + 10_000;
+    const callback = new TestCallback(() => (isBack() ? { token: jwt() } : never()), { timeoutMS: 10_000 });
     const first = failureOf(callback.fetch());
     await vi.advanceTimersByTimeAsync(6_000);
     const second = callback.fetch();
-    await vi.advanceTimersByTimeAsync(4_000);
+    await vi.advanceTimersByTimeAsync(6_000);
     expect(await first).toMatchObject({ code: 'ERR_OIDC_TIMEOUT' });
     expect(await second).toEqual({ accessToken: jwt() });
-    expect(callback.requests).toHaveLength(2);
   });
 });
 
@@ -496,9 +538,10 @@ describe('what can pass', () => {
       timeoutMS: 1_000,
     });
     const failures = [callback.fetch(), callback.fetch()].map(failureOf);
-    await vi.advanceTimersByTimeAsync(1_000);
+    // Who joined has waited one timer more, which is due at once.
+    await vi.advanceTimersByTimeAsync(1_001);
     for (const failure of failures) expect(await failure).toMatchObject({ code: 'ERR_OIDC_RATE_LIMITED' });
-    expect(callback.requests).toHaveLength(2);
+    expect(callback.requests.length).toBeGreaterThan(1);
   });
 });
 

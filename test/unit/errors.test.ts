@@ -17,7 +17,7 @@ const CODES: Record<OIDCCallbackErrorCode, 'transient' | 'permanent'> = {
   ERR_OIDC_RATE_LIMITED: 'transient',
   ERR_OIDC_SOURCE_UNREACHABLE: 'transient',
   ERR_OIDC_METADATA_PROXIED: 'permanent',
-  ERR_OIDC_TIMEOUT: 'permanent',
+  ERR_OIDC_TIMEOUT: 'transient',
   ERR_OIDC_ABORTED: 'permanent',
   ERR_OIDC_TOKEN_INVALID: 'transient',
   ERR_OIDC_TOKEN_FILE: 'transient',
@@ -176,6 +176,12 @@ describe('anything thrown becomes an OIDCCallbackError', () => {
 
   test('with what was thrown as its cause', () => {
     expect(toCallbackError(new TypeError('fetch failed')).cause).toMatchObject({ name: 'TypeError' });
+  });
+
+  test('even what only looks like one', () => {
+    const error = toCallbackError(Object.create(OIDCCallbackError.prototype));
+    expect(error.code).toBe('ERR_OIDC_SOURCE_UNREACHABLE');
+    expect(retryForMS(error)).toBe(Number.POSITIVE_INFINITY);
   });
 
   test('even an object that cannot be made a string', () => {

@@ -151,6 +151,29 @@ describe.each([
   });
 });
 
+test('the file is looked at again at least hourly, however long its token lives', async () => {
+  vi.useFakeTimers();
+  try {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const token = jwtFor(365 * 86_400);
+    const read = vi.mocked(readTokenFile).mockClear().mockResolvedValue(token);
+    const callback = new KubernetesCallback({ tokenFile: 'token' });
+    await callback.fetch();
+    expect(read).toHaveBeenCalledTimes(1);
+    for (let hours = 1; hours <= 3; hours++) {
+      await vi.advanceTimersByTimeAsync(3_600_000 - 1);
+      expect(read).toHaveBeenCalledTimes(2 * hours - 1);
+      await vi.advanceTimersByTimeAsync(1);
+      // Twice, since it is the same.
+      expect(read).toHaveBeenCalledTimes(2 * hours + 1);
+    }
+    callback.invalidate();
+  } finally {
+    vi.mocked(readTokenFile).mockRestore();
+    vi.useRealTimers();
+  }
+});
+
 describe('without tokenFile, KubernetesCallback', () => {
   test('takes AZURE_FEDERATED_TOKEN_FILE before AWS_WEB_IDENTITY_TOKEN_FILE, as the driver does', async () => {
     vi.stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', write('aws', jwt({ sub: 'aws' })));
