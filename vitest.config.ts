@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import { reporters } from './vitest.report.js';
+import { slow } from './vitest.slow.js';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/package/**'],
+    exclude: ['test/package/**', ...slow],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters,
