@@ -1,0 +1,41 @@
+// Prints how long the first token takes, in milliseconds: with the import of what is needed, and without that of
+// the SDK.
+import { createRequire } from 'node:module';
+import 'mongodb';
+
+const [subject, isLoaded] = process.argv.slice(2);
+const audience = 'api://mongodb';
+const require = createRequire(import.meta.url);
+
+const subjects = {
+  async 'azure ours'() {
+    const { AzureManagedIdentityCallback } = await import('mongodb-workload-identity/azure');
+    return () => new AzureManagedIdentityCallback({ audience }).fetch();
+  },
+  'azure raw'() {
+    const { ManagedIdentityCredential } = require('@azure/identity');
+    return () => new ManagedIdentityCredential().getToken(`${audience}/.default`);
+  },
+  async 'gcp ours'() {
+    const { GcpMetadataCallback } = await import('mongodb-workload-identity/gcp');
+    return () => new GcpMetadataCallback({ audience }).fetch();
+  },
+  'gcp raw'() {
+    const { Compute } = require('google-auth-library');
+    return () => new Compute({}).fetchIdToken(encodeURIComponent(audience));
+  },
+};
+
+if (isLoaded === 'true') {
+  require(subject.startsWith('azure') ? '@azure/identity' : 'google-auth-library');
+  const fetch = await subjects[subject]();
+  await time(fetch);
+} else {
+  await time(async () => (await subjects[subject]())());
+}
+
+async function time(work) {
+  const startedAt = performance.now();
+  await work();
+  console.log(JSON.stringify(performance.now() - startedAt));
+}
