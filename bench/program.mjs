@@ -33,7 +33,8 @@ async function rollover(newArguments) {
   const collection = client.db('bench').collection('orders');
   await collection.insertOne({ _id: 1 });
   // The driver opens a connection where an operation waits for one; without load it takes 100 ms for each.
-  while (open < pool) await Promise.all(Array.from({ length: 2 * pool }, () => collection.findOne({ _id: 1 })));
+  while (open < pool)
+    await Promise.all(Array.from({ length: 2 * pool }, () => collection.findOne({ _id: 1 })));
   const { expiresAt } = await ask({ event: 'ready' });
   // Ours has its next token after 75 % of a life.
   const isTooLate = now() > expiresAt - 0.3 * lifeSeconds * 1_000;

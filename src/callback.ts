@@ -68,6 +68,7 @@ const OPTION_NAMES = ['audience', 'timeoutMS', 'refreshAhead'];
 // The instance is callable, which a class cannot say of itself.
 export interface OIDCCallback {
   /** Called by the driver. Never rejects: a failure reaches the operation through the result (NODE-7858). */
+  // biome-ignore lint/style/useShorthandFunctionType: the class below merges with an interface only
   (params: OIDCCallbackParams): Promise<OIDCCallbackResult>;
 }
 
