@@ -39,6 +39,12 @@ function connect(server: MongoServer, callback: OIDCCallbackFunction): MongoClie
   return client;
 }
 
+/** A callback that ends with its test: it would refresh its token at the next one's source. */
+function own<T extends OIDCCallback>(callback: T): T {
+  closers.push(() => callback.invalidate());
+  return callback;
+}
+
 async function start<T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T> {
   const started = await starting;
   closers.push(() => started.close());
@@ -77,7 +83,7 @@ describe('a callback that several clients share', () => {
     server = await start(
       startMongoServer({ identityProviders: [{ issuer, jwksUri, audience, authNamePrefix: 'gcp' }] }),
     );
-    callback = new GcpMetadataCallback({ audience });
+    callback = own(new GcpMetadataCallback({ audience }));
   });
 
   it('asks for one token, and for one more when that has expired', async () => {
@@ -115,7 +121,7 @@ describe('a callback that several clients share', () => {
   it('takes its audience from the client where it has none itself', async () => {
     const client = new MongoClient(server.uri, {
       authMechanism: 'MONGODB-OIDC',
-      authMechanismProperties: { OIDC_CALLBACK: new GcpMetadataCallback(), TOKEN_RESOURCE: audience },
+      authMechanismProperties: { OIDC_CALLBACK: own(new GcpMetadataCallback()), TOKEN_RESOURCE: audience },
     });
     closers.push(() => client.close());
     await client.db('shop').command({ ping: 1 });
