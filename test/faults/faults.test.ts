@@ -20,7 +20,7 @@ const NOTICED_MS = 2_000;
 const REPLY_MS = 500;
 const TEST_TIMEOUT_MS = 300_000;
 /** Two cores are enough for so many at the same time. */
-const SOURCES_AT_ONCE = 3;
+const SOURCES_AT_ONCE = 2;
 
 const driver = (turn: number) => drivers[turn % drivers.length] as Case['driver'];
 

@@ -125,6 +125,17 @@ class Case {
     await Promise.all(Array.from({ length: workers }, work));
   }
 
+  /** Until the token has expired for a while, and another was fetched. */
+  async loadUntilRenewed() {
+    const known = this.tokens();
+    const giveUpAt = this.expiresAt + PASSING_MS;
+    await this.idle();
+    await this.load(
+      () =>
+        Date.now() < this.expiresAt + EXPIRED_FOR_MS || (this.tokens() === known && Date.now() < giveUpAt),
+    );
+  }
+
   async fault() {
     await tell('/fault', { id: this.id });
     // A file does not know how often it is read.
@@ -170,13 +181,8 @@ const courses = {
 
   async 'refresh passing'(one) {
     await one.warmUp(10);
-    const known = one.tokens();
     await one.fault();
-    const giveUpAt = one.expiresAt + PASSING_MS;
-    await one.idle();
-    await one.load(
-      () => Date.now() < one.expiresAt + EXPIRED_FOR_MS || (one.tokens() === known && Date.now() < giveUpAt),
-    );
+    await one.loadUntilRenewed();
   },
 
   /** It lasts until an event says so, and the token is still valid then. */
@@ -186,8 +192,7 @@ const courses = {
     const outage = until(one.events, ({ outages }) => outages.length > 0);
     const late = sleep(one.expiresAt - Date.now(), undefined, { ref: false });
     const passed = Promise.race([outage, late]).then(() => one.pass());
-    await one.idle();
-    await one.load(() => Date.now() < one.expiresAt + EXPIRED_FOR_MS);
+    await one.loadUntilRenewed();
     await passed;
   },
 
