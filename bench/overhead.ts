@@ -156,20 +156,18 @@ function firstTokenRows(samples: Samples): string[][] {
 }
 
 function firstTokenAims(samples: Samples): Aim[] {
-  return firstTokenCases
-    .filter(([, isLoaded]) => isLoaded === 'false')
-    .map(([cloud, isLoaded, what]) => {
-      const ours = median(samples.get(`${cloud} ours ${isLoaded}`) ?? []);
-      const raw = median(samples.get(`${cloud} raw ${isLoaded}`) ?? []);
-      const share = ours / raw - 1;
-      return {
-        what: `first token to the raw SDK: ${what}`,
-        aim: 'within 5 %',
-        measured: percent(share),
-        met: share <= FIRST_TOKEN_LIMIT,
-        missedBy: duration(ours - raw * (1 + FIRST_TOKEN_LIMIT)),
-      };
-    });
+  return firstTokenCases.map(([cloud, isLoaded, what]) => {
+    const ours = median(samples.get(`${cloud} ours ${isLoaded}`) ?? []);
+    const raw = median(samples.get(`${cloud} raw ${isLoaded}`) ?? []);
+    const share = ours / raw - 1;
+    return {
+      what: `first token to the raw SDK: ${what}`,
+      aim: 'within 5 %',
+      measured: percent(share),
+      met: share <= FIRST_TOKEN_LIMIT,
+      missedBy: duration(ours - raw * (1 + FIRST_TOKEN_LIMIT)),
+    };
+  });
 }
 
 function importRows(samples: Samples): string[][] {

@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
 import { clientArguments } from './subjects.mjs';
 
-const BURST_MS = 100;
+/** Each worker begins an operation so often, unless its last one is still under way. */
+const INTERVAL_MS = 100;
 /** A failed operation is not tried again sooner. */
 const PAUSE_AFTER_FAILURE_MS = 200;
 const GIVE_UP_MS = 90_000;
@@ -21,7 +22,7 @@ const beganAt = now();
 await kinds[task.kind](await clientArguments(task.subject, task.address, task.audience));
 process.exit();
 
-/** Bursts of operations, one for each connection, through the expiry of the first token. */
+/** A load that keeps a pool busy, through the expiry of the first token. */
 async function rollover(newArguments) {
   const { pool, lifeSeconds } = task;
   const [uri, options] = newArguments();
@@ -36,35 +37,41 @@ async function rollover(newArguments) {
   while (open < pool)
     await Promise.all(Array.from({ length: 2 * pool }, () => collection.findOne({ _id: 1 })));
   const { expiresAt } = await ask({ event: 'ready' });
-  // Ours has its next token after 75 % of a life.
-  const isTooLate = now() > expiresAt - 0.3 * lifeSeconds * 1_000;
+  // Ours asks for its next token after 76 % of a life, or when there is time left for three requests.
+  const isTooLate = now() > expiresAt - Math.max(2_500, 0.3 * lifeSeconds * 1_000);
   if (isTooLate) return report({ isTooLate, failures: 0, operations: [] });
-  await sleep(Math.max(0, expiresAt - LEAD_MS - now()));
+  const beginAt = expiresAt - LEAD_MS;
+  await sleep(Math.max(0, beginAt - now()));
 
   const operations = [];
   let failures = 0;
-  const waiting = new Set();
+  let unfinished = 0;
   const isThrough = new Set();
-  const operate = async (worker) => {
-    waiting.add(worker);
-    const startedAt = now();
-    try {
-      await collection.findOne({ _id: 1 });
-      if (startedAt > expiresAt) isThrough.add(worker);
-    } catch {
-      failures += 1;
-    }
-    operations.push([startedAt - expiresAt, now() - startedAt]);
-    waiting.delete(worker);
-  };
   const giveUpAt = expiresAt + GIVE_UP_MS;
-  for (let calmUntil = giveUpAt; now() < calmUntil; await sleep(BURST_MS)) {
-    for (let worker = 0; worker < pool; worker++) if (!waiting.has(worker)) void operate(worker);
-    if (isThrough.size === pool) calmUntil = Math.min(calmUntil, now() + CALM_MS);
-  }
-  while (waiting.size > 0 && now() < giveUpAt) await sleep(BURST_MS);
-  failures += waiting.size;
-  await report({ isTooLate, failures, operations });
+  let endAt = giveUpAt;
+  const work = async (worker) => {
+    const phaseMS = task.isBurst ? 0 : (worker / pool) * INTERVAL_MS;
+    for (;;) {
+      const nextMS = INTERVAL_MS - ((now() - beginAt - phaseMS) % INTERVAL_MS);
+      await sleep(nextMS);
+      const startedAt = now();
+      if (startedAt >= endAt) return;
+      unfinished += 1;
+      try {
+        await collection.findOne({ _id: 1 });
+        if (startedAt > expiresAt) isThrough.add(worker);
+      } catch {
+        failures += 1;
+      }
+      unfinished -= 1;
+      operations.push([startedAt - expiresAt, now() - startedAt]);
+      if (isThrough.size === pool) endAt = Math.min(endAt, now() + CALM_MS);
+    }
+  };
+  const workers = Array.from({ length: pool }, (_, worker) => work(worker));
+  const givenUp = sleep(giveUpAt + 1_000 - now(), undefined, { ref: false });
+  await Promise.race([Promise.all(workers), givenUp]);
+  await report({ isTooLate, failures: failures + unfinished, operations });
 }
 
 /** Many clients at once, until each has done an operation; whatever has to be imported counts. */
@@ -107,7 +114,7 @@ async function outage(newArguments) {
       if (failed) failures[during] += 1;
       else if (startedAt >= from) through[during].add(worker);
       if (through[moment].size === pool) isThrough();
-      await sleep(failed ? PAUSE_AFTER_FAILURE_MS : BURST_MS);
+      await sleep(failed ? PAUSE_AFTER_FAILURE_MS : INTERVAL_MS);
     }
   };
   const allThrough = () =>
@@ -121,7 +128,7 @@ async function outage(newArguments) {
   // A connection that still waits for its first token would meet a fault that is meant for the refresh. Of one that
   // opened while its pool was cleared, the driver reports no end.
   const patientUntil = now() + 2_000;
-  while (isOpening.size > 0 && now() < patientUntil) await sleep(BURST_MS);
+  while (isOpening.size > 0 && now() < patientUntil) await sleep(INTERVAL_MS);
   const { expiresAt } = await ask({ event: 'ready' });
   // From now on it counts as the refresh: ours refreshes before the expiry.
   from = expiresAt + 500;

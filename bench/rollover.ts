@@ -27,15 +27,17 @@ export interface RolloverOptions {
 
 /** The cell that the aims name, and the one of the plot. */
 const HARDEST: Cell = { pool: 50, latencyMS: 400 };
-const FIRST_LIFE_SECONDS = 5;
+/** Long enough for the pool to be full before. */
+const firstLifeSeconds = ({ pool }: Cell) => 5 + Math.floor(pool / 33);
 /** As Azure's: MSAL caches tokens that live for more than 5 minutes. */
 const NEXT_LIFE_SECONDS = 3600;
 const UNCACHED_LIFE_SECONDS = 240;
 const UNCACHED = `${names.documented}, tokens of 4 minutes`;
-/** Tokens expire at whole seconds: so ours does not while the others do. */
-const HEAD_START_MS = 1_000;
-/** A stalled pool does nothing, so the next cell is measured meanwhile. */
-const MOST_AT_ONCE = 8;
+const BURST = `${names.ours}, all connections at the same instant`;
+/** Tokens expire at whole seconds: so the four of a long rollover do not all expire at once. */
+const HEAD_START_MS = 3_000;
+/** All but ours, of one cell. */
+const MOST_AT_ONCE = 4;
 
 export async function rollover(laboratory: Laboratory, options: RolloverOptions): Promise<Report> {
   const cells = options.pools.flatMap((pool) =>
@@ -43,29 +45,27 @@ export async function rollover(laboratory: Laboratory, options: RolloverOptions)
   );
   const all: Series[] = cells.flatMap((cell) => [
     ...subjects.map((subject) => ({ cell, subject, name: names[subject], outcomes: [] })),
-    ...(isHardest(cell) ? [{ cell, subject: 'documented' as const, name: UNCACHED, outcomes: [] }] : []),
+    ...(isHardest(cell)
+      ? [
+          { cell, subject: 'documented' as const, name: UNCACHED, outcomes: [] },
+          { cell, subject: 'ours' as const, name: BURST, outcomes: [] },
+        ]
+      : []),
   ]);
   await laboratory.prepare(MOST_AT_ONCE);
-  const running = new Set<Promise<void>>();
-  const begin = (series: Series) => {
+  const measureOne = (series: Series) => {
     const nextLifeSeconds = series.name === UNCACHED ? UNCACHED_LIFE_SECONDS : NEXT_LIFE_SECONDS;
-    const one = measure(laboratory, series, FIRST_LIFE_SECONDS, nextLifeSeconds).finally(() =>
-      running.delete(one),
-    );
-    running.add(one);
-    return one;
+    return measure(laboratory, series, firstLifeSeconds(series.cell), nextLifeSeconds);
   };
   for (let round = 0; round < options.rounds; round++) {
     for (const cell of cells) {
-      const [ours, ...others] = all.filter((series) => series.cell === cell) as [Series, ...Series[]];
-      while (running.size > MOST_AT_ONCE - 1 - others.length) await Promise.race(running);
-      const first = begin(ours);
-      await sleep(HEAD_START_MS);
-      for (const other of others) begin(other);
-      await first;
+      const ofCell = all.filter((series) => series.cell === cell);
+      // Ours does not wait at its expiry but works, so it is measured alone. A stalled pool does nothing: the others
+      // are measured together.
+      for (const series of ofCell.filter(({ subject }) => subject === 'ours')) await measureOne(series);
+      await Promise.all(ofCell.filter(({ subject }) => subject !== 'ours').map(measureOne));
     }
   }
-  await Promise.all(running);
   return reportOf(
     all,
     laboratory.obstacle,
@@ -77,20 +77,26 @@ export async function rollover(laboratory: Laboratory, options: RolloverOptions)
 /** The same with tokens that all live as long, and long enough for MSAL's cache. */
 export async function longRollover(laboratory: Laboratory, lifeSeconds: number): Promise<Report> {
   const all = subjects.map((subject) => ({ cell: HARDEST, subject, name: names[subject], outcomes: [] }));
-  await Promise.all(all.map((series) => measure(laboratory, series, lifeSeconds, lifeSeconds)));
+  await Promise.all(
+    all.map(async (series) => {
+      if (series.subject !== 'ours') await sleep(HEAD_START_MS);
+      await measure(laboratory, series, lifeSeconds, lifeSeconds);
+    }),
+  );
   const title = `Latency of operations through the expiry of a token that lived ${lifeSeconds} s`;
   return reportOf(all, laboratory.obstacle, 'rollover-long', title);
 }
 
 async function measure(
   laboratory: Laboratory,
-  { cell, subject, outcomes }: Series,
+  { cell, subject, name, outcomes }: Series,
   lifeSeconds: number,
   nextLifeSeconds: number,
 ): Promise<void> {
   // Where the machine is so busy that the pool is full too late, again with a longer life.
   for (let life = lifeSeconds; ; life *= 2) {
-    const task = { kind: 'rollover', subject, ...cell, lifeSeconds: life, nextLifeSeconds } as const;
+    const lives = { lifeSeconds: life, nextLifeSeconds };
+    const task = { kind: 'rollover', subject, isBurst: name === BURST, ...cell, ...lives } as const;
     const outcome = await laboratory.measure(task);
     if (outcome === undefined) return;
     if (outcome.isTooLate && life < 8 * lifeSeconds) continue;
@@ -103,7 +109,7 @@ async function measure(
 function reportOf(all: readonly Series[], obstacle: string | undefined, plot: string, title: string): Report {
   const rows = all.map((series) => {
     const { cell, name, outcomes } = series;
-    const ours = all.find((other) => other.cell === cell && other.subject === 'ours') as Series;
+    const ours = all.find((other) => other.cell === cell && other.name === names.ours) as Series;
     const place = [`pool of ${cell.pool}, source of ${cell.latencyMS} ms`, name];
     if (outcomes.length === 0) return [...place, `not permitted here: ${obstacle}`, '', '', '', ''];
     return [
@@ -165,7 +171,10 @@ function plotOf(all: readonly Series[], title: string): TopLevelSpec {
   const largest = all.some(({ cell }) => isHardest(cell)) ? HARDEST : (all.at(-1) as Series).cell;
   const shown = all.filter(
     ({ cell, name }) =>
-      cell.pool === largest.pool && cell.latencyMS === largest.latencyMS && name !== UNCACHED,
+      cell.pool === largest.pool &&
+      cell.latencyMS === largest.latencyMS &&
+      name !== UNCACHED &&
+      name !== BURST,
   );
   const values = shown.flatMap(({ name, outcomes }) =>
     sparse(outcomes[0]?.operations ?? []).map(([startedMS, tookMS]) => ({

@@ -27,6 +27,8 @@ interface Expiry extends Common {
 
 export interface RolloverTask extends Expiry {
   readonly kind: 'rollover';
+  /** Whether all operations begin at the same instant, and not one after another. */
+  readonly isBurst: boolean;
 }
 
 export interface StartTask extends Common {

@@ -1,5 +1,5 @@
 // Prints how long the first token takes, in milliseconds: with the import of what is needed, and without that of
-// the SDK.
+// the SDK. Everything comes by `require`, its fastest form.
 import { createRequire } from 'node:module';
 import 'mongodb';
 
@@ -8,16 +8,16 @@ const audience = 'api://mongodb';
 const require = createRequire(import.meta.url);
 
 const subjects = {
-  async 'azure ours'() {
-    const { AzureManagedIdentityCallback } = await import('mongodb-workload-identity/azure');
+  'azure ours'() {
+    const { AzureManagedIdentityCallback } = require('mongodb-workload-identity/azure');
     return () => new AzureManagedIdentityCallback({ audience }).fetch();
   },
   'azure raw'() {
     const { ManagedIdentityCredential } = require('@azure/identity');
     return () => new ManagedIdentityCredential().getToken(`${audience}/.default`);
   },
-  async 'gcp ours'() {
-    const { GcpMetadataCallback } = await import('mongodb-workload-identity/gcp');
+  'gcp ours'() {
+    const { GcpMetadataCallback } = require('mongodb-workload-identity/gcp');
     return () => new GcpMetadataCallback({ audience }).fetch();
   },
   'gcp raw'() {
@@ -28,10 +28,10 @@ const subjects = {
 
 if (isLoaded === 'true') {
   require(subject.startsWith('azure') ? '@azure/identity' : 'google-auth-library');
-  const fetch = await subjects[subject]();
+  const fetch = subjects[subject]();
   await time(fetch);
 } else {
-  await time(async () => (await subjects[subject]())());
+  await time(() => subjects[subject]()());
 }
 
 async function time(work) {
