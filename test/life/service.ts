@@ -17,7 +17,6 @@ export interface Report {
   readonly failures: readonly Failure[];
   /** How often the driver called the callback, ever. */
   readonly calls: number;
-  readonly slowestMS: number;
 }
 
 /** An event of the package's, as IPC passes it on, and the channel that it came through. */
