@@ -2,7 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/unit/{token-cache,kept-token,refresh-delay,retry,jwt,connection-string,hosts}.test.ts'],
+    include: [
+      'test/unit/{token-cache,kept-token,refresh-delay,retry,diagnostics,jwt,connection-string,hosts}.test.ts',
+    ],
     testTimeout: 10_000,
   },
 });

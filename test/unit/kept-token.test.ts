@@ -129,6 +129,14 @@ describe('a token in memory', () => {
     expect(asked).toHaveLength(3);
   });
 
+  test('that was expired on arrival, by a wrong clock, is handed out again where the source brings it again', async () => {
+    const first = token('a', -MINUTE);
+    const { get, asked } = await withToken(first, same(first), STILL);
+    await pass(30 * SECOND);
+    expect(await get()).toMatchObject({ value: 'a' });
+    expect(asked.length).toBeGreaterThan(1);
+  });
+
   test('that the source brings again once it expired is a failure, until there is another', async () => {
     const first = token('a', MINUTE);
     const { get } = await withToken(
@@ -856,11 +864,11 @@ describe('after a failure that can pass', () => {
   const briefly: Patience = { timeoutMS, signal: undefined };
 
   /** One whose first fetch just failed. */
-  async function withFailure(answer: Answer = throttle) {
+  async function withFailure(answer: Answer = throttle, budgetMS = timeoutMS) {
     let current = throttle;
-    const source = withSource((request, count) => current(request, count), { timeoutMS });
-    const failure = failureOf(source.get(briefly));
-    await pass(timeoutMS);
+    const source = withSource((request, count) => current(request, count), { timeoutMS: budgetMS });
+    const failure = failureOf(source.get({ timeoutMS: budgetMS, signal: undefined }));
+    await pass(budgetMS);
     const error = await failure;
     expect(error).toMatchObject({ code: 'ERR_OIDC_RATE_LIMITED' });
     const before = source.asked.length;
@@ -993,6 +1001,21 @@ describe('after a failure that can pass', () => {
     const before = since().length;
     await keepCalling(9);
     expect(since().length - before).toBeGreaterThanOrEqual(4);
+  });
+
+  test('a hung attempt does not count for longer than 5 minutes: its connection is given up', async () => {
+    const { since, get } = await withFailure(hang, 30 * SECOND);
+    const attemptsIn = async (seconds: number) => {
+      const before = since().length;
+      for (let second = 0; second < seconds; second++) {
+        await pass(SECOND);
+        await failureOf(get());
+      }
+      return since().length - before;
+    };
+    await attemptsIn(60);
+    expect(await attemptsIn(4 * 60)).toBeLessThanOrEqual(8);
+    expect(await attemptsIn(60)).toBeGreaterThan(5);
   });
 
   test('reports each retry', async () => {
