@@ -1,6 +1,7 @@
 /** What a command is given to work with. */
 import type { Document } from 'bson';
 import type { AuthenticationLog } from './authentication-log.js';
+import type { Changes } from './changes.js';
 import type { Cursors } from './cursors.js';
 import type { Failpoints } from './failpoints.js';
 import type { Identity, IdentityService } from './identity.js';
@@ -15,6 +16,7 @@ export interface ServerState {
   readonly identities: IdentityService;
   readonly failpoints: Failpoints;
   readonly store: Store;
+  readonly changes: Changes;
   readonly cursors: Cursors;
   readonly transactions: Transactions;
   readonly mechanisms: readonly string[];

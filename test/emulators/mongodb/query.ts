@@ -67,7 +67,7 @@ export function aggregate(
   const names = pipeline.map((stage) => Object.keys(stage)[0] ?? '');
   const unsupported = names.find((name) => UNSUPPORTED_STAGES.has(name));
   if (unsupported === '$changeStream') {
-    throw new CommandError(40573, 'The $changeStream stage is only supported on replica sets');
+    throw new CommandError(40602, '$changeStream is only valid as the first stage in a pipeline');
   }
   if (unsupported) throw new CommandError(238, `${unsupported} is not supported`);
   const options = {
@@ -82,6 +82,13 @@ export function aggregate(
   const filter = first?.$match as Document | undefined;
   const documents = filter ? find(collection, { ...request, filter }) : (collection?.candidates({}) ?? []);
   return answering(() => mingoAggregate(documents, filter ? others : pipeline, options)) as Document[];
+}
+
+/** What the stages make of documents that are in no collection. */
+export function piped(documents: Document[], stages: Document[], request: FindOptions): Document[] {
+  if (stages.length === 0) return documents;
+  const options = { ...queryOptions(request), processingMode: ProcessingMode.CLONE_INPUT };
+  return answering(() => mingoAggregate(documents, stages, options)) as Document[];
 }
 
 /** Turns what `mingo` says into what a server would. */

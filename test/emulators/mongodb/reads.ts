@@ -1,5 +1,6 @@
 /** https://www.mongodb.com/docs/manual/reference/command/nav-crud/, the commands that read. */
 import type { Document } from 'bson';
+import { openChangeStream } from './change-streams.js';
 import type { CommandContext, Commands } from './context.js';
 import { CommandError } from './errors.js';
 import { aggregate, find } from './query.js';
@@ -40,6 +41,11 @@ export const readCommands: Commands = {
       );
     }
     const ofDatabase = command.aggregate === 1;
+    const [first, ...stages] = pipeline;
+    if (first?.$changeStream) {
+      const collection = ofDatabase ? undefined : collectionName(context);
+      return openChangeStream(context, collection, first.$changeStream, stages);
+    }
     const documents = aggregate(ofDatabase ? undefined : existing(context), pipeline, command, (name) =>
       state.store.find(db, name),
     );
@@ -48,7 +54,8 @@ export const readCommands: Commands = {
   },
 
   getMore({ command, db, state }) {
-    return state.cursors.next(String(command.getMore), `${db}.${command.collection}`, command.batchSize);
+    const { getMore: id, collection, batchSize, maxTimeMS } = command;
+    return state.cursors.next(String(id), `${db}.${collection}`, batchSize, maxTimeMS);
   },
 
   killCursors({ command, state }) {

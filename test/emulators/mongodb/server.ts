@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createServer as createTLSServer } from 'node:tls';
 import { AuthenticationLog } from './authentication-log.js';
+import { Changes } from './changes.js';
 import { commandName } from './commands.js';
 import { serve } from './connection.js';
 import type { ServerState } from './context.js';
@@ -78,6 +79,7 @@ function initialState(options: MongoServerOptions): ServerState {
     identities: new IdentityService(options.identityProviders, options.users),
     failpoints: new Failpoints(),
     store: new Store(),
+    changes: new Changes(options.replicaSet !== undefined),
     cursors: new Cursors(),
     transactions: new Transactions(options.replicaSet !== undefined),
     mechanisms: options.mechanisms ?? ['MONGODB-OIDC'],

@@ -31,7 +31,8 @@ export interface MongoServerOptions {
   host?: string;
   /** Default: 0, one that is free. */
   port?: number;
-  /** Makes the server the primary of a replica set of one, which retryable writes and transactions need. */
+  /** Makes the server the primary of a replica set of one, which retryable writes, transactions and change
+   * streams need. */
   replicaSet?: string;
   /** Added before each reply. Default: 0. */
   latencyMS?: number;

@@ -1,5 +1,6 @@
 /** https://www.mongodb.com/docs/manual/reference/command/nav-crud/, the commands that write. */
 import { type Document, ObjectId } from 'bson';
+import type { Change } from './changes.js';
 import type { CommandContext, Commands } from './context.js';
 import { CommandError } from './errors.js';
 import { arranged, find } from './query.js';
@@ -9,6 +10,25 @@ import { type Update, updated, upserted } from './update.js';
 
 function target(context: CommandContext): Collection {
   return context.state.store.collection(context.db, collectionName(context));
+}
+
+/** Told to change streams, but for what is part of a transaction: that may yet be taken back. */
+function record(
+  { state, db, undo }: CommandContext,
+  coll: string,
+  change: Omit<Change, 'db' | 'coll'>,
+): void {
+  if (!undo) state.changes.record({ db, coll, ...change });
+}
+
+function insert(context: CommandContext, collection: Collection, document: Document): void {
+  collection.insert(document, context.undo);
+  record(context, collection.name, { operationType: 'insert', after: document });
+}
+
+function remove(context: CommandContext, collection: Collection, document: Document): void {
+  collection.delete(document, context.undo);
+  record(context, collection.name, { operationType: 'delete', before: document });
 }
 
 /** Does each of a command's statements; an error of one is not an error of the command, but ends a transaction. */
@@ -45,26 +65,32 @@ interface UpdateOutcome {
 }
 
 function update(
+  context: CommandContext,
   collection: Collection,
   request: Update & { multi?: boolean; upsert?: boolean; sort?: Document },
-  undo: CommandContext['undo'],
 ): UpdateOutcome {
   const { q, u, multi, upsert } = request;
-  if (multi && !Array.isArray(u) && !Object.keys(u)[0]?.startsWith('$')) {
+  const isReplacement = !Array.isArray(u) && !Object.keys(u)[0]?.startsWith('$');
+  if (multi && isReplacement) {
     throw new CommandError(9, 'multi update is not supported for replacement-style update');
   }
   const { sort, collation, c } = request;
   const found = find(collection, { filter: q, sort, collation, let: c, limit: multi ? 0 : 1 });
   if (found.length === 0 && upsert) {
     const after = upserted(request);
-    collection.insert(after, undo);
+    insert(context, collection, after);
     return { matched: 0, modified: 0, upsertedId: after._id, after };
   }
   const outcome: UpdateOutcome = { matched: found.length, modified: 0 };
   for (const before of found) {
     const after = updated(before, request);
     if (after) {
-      collection.replace(after, undo);
+      collection.replace(after, context.undo);
+      record(context, collection.name, {
+        operationType: isReplacement ? 'replace' : 'update',
+        before,
+        after,
+      });
       outcome.modified += 1;
     }
     Object.assign(outcome, { before, after: after ?? before });
@@ -74,11 +100,10 @@ function update(
 
 export const writeCommands: Commands = {
   insert(context) {
-    const { command, undo } = context;
     const collection = target(context);
     let n = 0;
-    const errors = each(context, statements(command, 'documents'), (document) => {
-      collection.insert('_id' in document ? document : { _id: new ObjectId(), ...document }, undo);
+    const errors = each(context, statements(context.command, 'documents'), (document) => {
+      insert(context, collection, '_id' in document ? document : { _id: new ObjectId(), ...document });
       n += 1;
     });
     return { n, ...errors, ok: 1 };
@@ -90,11 +115,10 @@ export const writeCommands: Commands = {
     let n = 0;
     let nModified = 0;
     const errors = each(context, statements(context.command, 'updates'), (statement, index) => {
-      const outcome = update(
-        collection,
-        { ...(statement as Update), c: { ...context.command.let, ...statement.c } },
-        context.undo,
-      );
+      const outcome = update(context, collection, {
+        ...(statement as Update),
+        c: { ...context.command.let, ...statement.c },
+      });
       if (outcome.upsertedId !== undefined) ids.push({ index, _id: outcome.upsertedId });
       n += outcome.matched + (outcome.upsertedId === undefined ? 0 : 1);
       nModified += outcome.modified;
@@ -103,12 +127,12 @@ export const writeCommands: Commands = {
   },
 
   delete(context) {
-    const { command, undo } = context;
+    const { command } = context;
     const collection = target(context);
     let n = 0;
     const errors = each(context, statements(command, 'deletes'), ({ q, limit, collation }) => {
       for (const document of find(collection, { filter: q, limit, collation, let: command.let })) {
-        collection.delete(document, undo);
+        remove(context, collection, document);
         n += 1;
       }
     });
@@ -117,32 +141,28 @@ export const writeCommands: Commands = {
 
   /** https://www.mongodb.com/docs/manual/reference/command/findAndModify/ */
   findAndModify(context) {
-    const { command, undo } = context;
+    const { command } = context;
     const { query = {}, sort, fields, collation } = command;
     const collection = target(context);
     const project = (document: Document | undefined) =>
       (document && arranged([document], { filter: query, projection: fields })[0]) ?? null;
     if (command.remove) {
       const [document] = find(collection, { filter: query, sort, collation, let: command.let, limit: 1 });
-      if (document) collection.delete(document, undo);
+      if (document) remove(context, collection, document);
       return { lastErrorObject: { n: document ? 1 : 0 }, value: project(document), ok: 1 };
     }
     if (command.update === undefined) {
       throw new CommandError(9, 'Either an update or remove=true must be specified');
     }
-    const { matched, upsertedId, before, after } = update(
-      collection,
-      {
-        q: query,
-        u: command.update,
-        upsert: command.upsert,
-        arrayFilters: command.arrayFilters,
-        c: command.let,
-        sort,
-        collation,
-      },
-      undo,
-    );
+    const { matched, upsertedId, before, after } = update(context, collection, {
+      q: query,
+      u: command.update,
+      upsert: command.upsert,
+      arrayFilters: command.arrayFilters,
+      c: command.let,
+      sort,
+      collation,
+    });
     return {
       lastErrorObject: {
         n: matched + (upsertedId === undefined ? 0 : 1),
