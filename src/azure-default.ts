@@ -22,19 +22,20 @@ import {
   type OIDCCallbackOptions,
 } from './callback.js';
 import { OIDCCallbackError } from './errors.js';
-import { invalidOption, requireString } from './options.js';
+import { invalidOption, type None, requireString } from './options.js';
+
+type DefaultCredentialOptions =
+  | DefaultAzureCredentialClientIdOptions
+  | DefaultAzureCredentialResourceIdOptions;
 
 /** Options of {@link AzureCallback}: a credential, or what `DefaultAzureCredential` takes. */
 export type AzureCallbackOptions = OIDCCallbackOptions &
   (
-    | {
+    | ({
         /** Any credential of `@azure/identity`, or an object of your own with its `getToken`. */
         credential: TokenCredential;
-      }
-    | ({ credential?: undefined } & (
-        | DefaultAzureCredentialClientIdOptions
-        | DefaultAzureCredentialResourceIdOptions
-      ))
+      } & None<DefaultCredentialOptions>)
+    | ({ credential?: undefined } & DefaultCredentialOptions)
   );
 
 const DEFAULT_CREDENTIAL_OPTION_NAMES = [

@@ -17,17 +17,31 @@ import {
 import { invalidOption, requireString } from './options.js';
 
 /** Options of {@link AzureManagedIdentityCallback}: at most one of the three IDs. */
-export interface AzureManagedIdentityCallbackOptions extends OIDCCallbackOptions {
-  /**
-   * Client (application) ID of a user-assigned identity. Default: the driver's `username`; without that,
-   * the system-assigned identity.
-   */
-  clientId?: string | undefined;
-  /** Azure resource ID of a user-assigned identity: `/subscriptions/…/userAssignedIdentities/…`. */
-  resourceId?: string | undefined;
-  /** Object (principal) ID of a user-assigned identity. */
-  objectId?: string | undefined;
-}
+export type AzureManagedIdentityCallbackOptions = OIDCCallbackOptions & UserAssignedIdentity;
+
+/** One user-assigned identity, or none. */
+type UserAssignedIdentity =
+  | {
+      /**
+       * Client (application) ID of a user-assigned identity. Default: the driver's `username`; without that,
+       * the system-assigned identity.
+       */
+      clientId?: string | undefined;
+      resourceId?: undefined;
+      objectId?: undefined;
+    }
+  | {
+      clientId?: undefined;
+      /** Azure resource ID of a user-assigned identity: `/subscriptions/…/userAssignedIdentities/…`. */
+      resourceId?: string | undefined;
+      objectId?: undefined;
+    }
+  | {
+      clientId?: undefined;
+      resourceId?: undefined;
+      /** Object (principal) ID of a user-assigned identity. */
+      objectId?: string | undefined;
+    };
 
 const ID_NAMES = ['clientId', 'resourceId', 'objectId'] as const;
 

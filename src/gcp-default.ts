@@ -20,7 +20,7 @@ import { OIDCCallbackError } from './errors.js';
 import { checkedIdToken, fetchComputeIdToken, requireDirectMetadataServer } from './gcp-metadata.js';
 import { describeGoogleError } from './google-errors.js';
 import { loadGoogleAuth } from './google-sdk.js';
-import { invalidOption, requireAudience, requireString } from './options.js';
+import { invalidOption, type None, requireAudience, requireString } from './options.js';
 
 /** Options of {@link GcpCallback}: a `GoogleAuth`, or what its constructor takes. */
 export type GcpCallbackOptions = OIDCCallbackOptions & {
@@ -29,7 +29,10 @@ export type GcpCallbackOptions = OIDCCallbackOptions & {
    * person's, or a federated identity's. Default: no impersonation.
    */
   targetPrincipal?: string | undefined;
-} & ({ /** A `GoogleAuth` of your own. */ auth: GoogleAuth } | ({ auth?: undefined } & GoogleAuthOptions));
+} & (
+    | ({ /** A `GoogleAuth` of your own. */ auth: GoogleAuth } & None<GoogleAuthOptions>)
+    | ({ auth?: undefined } & GoogleAuthOptions)
+  );
 
 const GOOGLE_AUTH_OPTION_NAMES = [
   'apiKey',

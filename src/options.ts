@@ -5,6 +5,11 @@ import { OIDCCallbackError } from './errors.js';
 /** What no URL and no token can hold. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
+/** Type of options of which none may be given. */
+export type None<Options> = {
+  readonly [Name in Options extends unknown ? keyof Options : never]?: undefined;
+};
+
 /** `ERR_OIDC_INVALID_OPTION`, naming the option. Values are not quoted: one could be a secret. */
 export function invalidOption(name: string, problem: string): OIDCCallbackError {
   return new OIDCCallbackError('ERR_OIDC_INVALID_OPTION', `The option '${name}' ${problem}.`);
