@@ -2,6 +2,7 @@
 
 import type { OIDCCallbackParams, OIDCResponse } from 'mongodb';
 import { Callable } from './callable.js';
+import { warnOfOldDriver } from './driver-version.js';
 import { type OIDCCallbackError, toCallbackError } from './errors.js';
 import { expiryOf, readClaims } from './jwt.js';
 import type { CachedToken, TokenKey } from './kept-token.js';
@@ -107,6 +108,7 @@ export abstract class OIDCCallback extends Callable<OIDCCallbackParams, Promise<
    */
   constructor(options: OIDCCallbackOptions = {}, ownOptionNames: readonly string[] = []) {
     super();
+    warnOfOldDriver();
     requireKnownOptions(new.target.name, options, [...OPTION_NAMES, ...ownOptionNames]);
     this.#audience = requireString(options, 'audience');
     this.#timeoutMS = readTimeout(options.timeoutMS);
