@@ -5,6 +5,7 @@ import { reporters } from './vitest.report.js';
 export default defineConfig({
   test: {
     include: ['test/package/**/*.test.ts'],
+    globalSetup: 'test/package/set-up.ts',
     testTimeout: 120_000,
     hookTimeout: 300_000,
     reporters,

@@ -9,6 +9,8 @@ import { promisify } from 'node:util';
 import { run } from '../emulators/child.js';
 
 export interface Tarball {
+  /** Where it was packed. */
+  readonly folder: string;
   readonly path: string;
   readonly sizeBytes: number;
   readonly files: readonly string[];
@@ -33,6 +35,7 @@ export async function pack(destination: string): Promise<Tarball> {
   const output = await npm(copy, 'pack', '--ignore-scripts', '--json', '--pack-destination', destination);
   const [packed] = JSON.parse(output) as [{ filename: string; size: number; files: { path: string }[] }];
   return {
+    folder: copy,
     path: join(destination, packed.filename),
     sizeBytes: packed.size,
     files: packed.files.map(({ path }) => path),
@@ -51,6 +54,16 @@ export class Project {
     const project = new Project(folder);
     await project.write('package.json', JSON.stringify({ private: true }));
     await npm(folder, 'install', '--prefer-offline', '--no-audit', '--no-fund', ...packages);
+    return project;
+  }
+
+  /** The same with pnpm, whose layout lets nobody load what it does not depend on. */
+  static async createWithPnpm(folder: string, packages: readonly string[]): Promise<Project> {
+    const installer = await Project.create(`${folder}-installer`, ['pnpm@10']);
+    const project = new Project(folder);
+    await project.write('package.json', JSON.stringify({ private: true }));
+    const pnpm = installer.path('node_modules', 'pnpm', 'bin', 'pnpm.cjs');
+    await node([pnpm, '--dir', folder, 'add', '--prefer-offline', '--ignore-scripts', ...packages]);
     return project;
   }
 
@@ -82,7 +95,8 @@ export function pinned(name: string): string {
   return `${name}@${(JSON.parse(manifest) as { version: string }).version}`;
 }
 
-async function npm(folder: string, ...args: string[]): Promise<string> {
+/** Runs npm in a folder; returns what that printed. */
+export async function npm(folder: string, ...args: string[]): Promise<string> {
   // `npm run`, under which this may be running, hands its own project and log level down.
   const own = ['--prefix', folder, '--loglevel', 'error'];
   try {

@@ -14,7 +14,22 @@ export const clouds = {
   kubernetes: { entry: 'kubernetes', className: 'KubernetesCallback', environment: 'k8s' },
 } as const satisfies Record<string, Cloud>;
 
-const name = 'mongodb-workload-identity';
+export type CloudName = keyof typeof clouds;
+
+export const cloudNames = ['azure', 'gcp', 'kubernetes'] as const satisfies CloudName[];
+
+/** The SDKs that go with the entries, and their classes that need one. */
+export const sdks = {
+  azure: {
+    name: '@azure/identity',
+    classes: ['AzureCallback', 'AzureManagedIdentityCallback', 'AzureWorkloadIdentityCallback'],
+  },
+  gcp: { name: 'google-auth-library', classes: ['GcpCallback', 'GcpMetadataCallback'] },
+} as const;
+
+export const name = 'mongodb-workload-identity';
+
+export const entries = [name, ...cloudNames.map((cloud) => `${name}/${cloud}`)];
 
 /** Prints who the server says it is. */
 export function connectInJavaScript({ entry, className }: Cloud, format: 'module' | 'commonjs'): string {
@@ -238,5 +253,76 @@ for (const [name, Class] of Object.entries(classes)) {
   await client.close();
 }
 console.log(JSON.stringify(found));
+`;
+}
+
+/** The same as a test for Jest, which hands out no output of a program but what is written past its console. */
+export function jestTest({ entry, className }: Cloud): string {
+  return `
+const { MongoClient } = require('mongodb');
+const { ${className} } = require('${name}/${entry}');
+
+test('connects', async () => {
+  const client = new MongoClient(process.env.MONGODB_URI, {
+    authMechanism: 'MONGODB-OIDC',
+    authMechanismProperties: { OIDC_CALLBACK: new ${className}({ audience: process.env.AUDIENCE }) },
+  });
+  const { authInfo } = await client.db().command({ connectionStatus: 1 });
+  await client.close();
+  process.stdout.write(authInfo.authenticatedUsers[0].user + '\\n');
+});
+`;
+}
+
+/** Bundles `program` into `bundled.cjs`, and prints what it is made of. */
+export function bundleWithEsbuild(program: string): string {
+  return `
+import { build } from 'esbuild';
+
+const { metafile } = await build({
+  absWorkingDir: import.meta.dirname,
+  entryPoints: ['./${program}'],
+  outfile: 'bundled.cjs',
+  bundle: true,
+  platform: 'node',
+  metafile: true,
+  logLevel: 'error',
+});
+console.log(JSON.stringify(Object.keys(metafile.inputs)));
+`;
+}
+
+/** The same. What the driver can do without and is not installed, webpack only warns of. */
+export function bundleWithWebpack(program: string): string {
+  return `
+import webpack from 'webpack';
+
+const compiler = webpack({
+  context: import.meta.dirname,
+  entry: './${program}',
+  output: { path: import.meta.dirname, filename: 'bundled.cjs' },
+  target: 'node',
+  mode: 'production',
+  optimization: { minimize: false, concatenateModules: false },
+});
+compiler.run((error, stats) => {
+  if (error || stats.hasErrors()) throw error ?? new Error(stats.toString('errors-only'));
+  const { modules } = stats.toJson({ all: false, modules: true, modulesSpace: Infinity, nestedModules: true });
+  console.log(JSON.stringify(modules.map(({ name }) => name)));
+});
+`;
+}
+
+/** Prints who the server says it is, to a program that has no driver but mongoose's. */
+export function connectWithMongoose({ environment }: Cloud): string {
+  return `
+import mongoose from 'mongoose';
+import { workloadIdentity } from '${name}';
+
+const authMechanismProperties = { ENVIRONMENT: '${environment}' };
+await mongoose.connect(...workloadIdentity(process.env.MONGODB_URI, { audience: process.env.AUDIENCE, authMechanismProperties }));
+const { authInfo } = await mongoose.connection.db.command({ connectionStatus: 1 });
+console.log(authInfo.authenticatedUsers[0].user);
+await mongoose.disconnect();
 `;
 }
