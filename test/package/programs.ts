@@ -307,8 +307,8 @@ const compiler = webpack({
 });
 compiler.run((error, stats) => {
   if (error || stats.hasErrors()) throw error ?? new Error(stats.toString('errors-only'));
-  const { modules } = stats.toJson({ all: false, modules: true, modulesSpace: Infinity, nestedModules: true });
-  console.log(JSON.stringify(modules.map(({ name }) => name)));
+  const paths = [...stats.compilation.modules].map((module) => module.nameForCondition()).filter(Boolean);
+  console.log(JSON.stringify(paths));
 });
 `;
 }
