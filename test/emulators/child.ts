@@ -14,6 +14,15 @@ export interface RunOptions {
   input?: string | undefined;
   /** The child is killed after this time. Default: 30 000. */
   timeoutMS?: number | undefined;
+  /** Default: this repository. */
+  cwd?: string | undefined;
+}
+
+/** How a program is started, by whatever runtime. */
+export interface Launch {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd?: string | undefined;
 }
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,12 +31,17 @@ const repository = fileURLToPath(new URL('../..', import.meta.url));
 const ambient =
   /^(AZURE_|IDENTITY_|MSI_|GOOGLE_|GCE_|GCP_|GCLOUD_|AWS_|KUBERNETES_|NODE_OPTIONS$|(HTTPS?|ALL|NO)_PROXY$)/i;
 
-export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+/** The variables of a child: what this machine has, but for those, and its own. */
+export function childEnvironment(own: Record<string, string> = {}): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !ambient.test(name));
+  return { ...Object.fromEntries(inherited), ...own };
+}
+
+export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
-      cwd: repository,
-      env: { ...Object.fromEntries(inherited), ...options.env },
+      cwd: options.cwd ?? repository,
+      env: childEnvironment(options.env),
       timeout: options.timeoutMS ?? 30_000,
       killSignal: 'SIGKILL',
     });

@@ -16,6 +16,11 @@ export interface Tarball {
   readonly files: readonly string[];
 }
 
+export interface Manifest {
+  readonly version: string;
+  readonly engines?: { readonly node?: string };
+}
+
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
 /** An empty temporary folder, by its real path: that is how Node.js names the modules in it. */
@@ -50,10 +55,15 @@ export class Project {
     this.folder = folder;
   }
 
-  static async create(folder: string, packages: readonly string[]): Promise<Project> {
+  /** @param flags - further ones of `npm install` */
+  static async create(
+    folder: string,
+    packages: readonly string[],
+    flags: readonly string[] = [],
+  ): Promise<Project> {
     const project = new Project(folder);
     await project.write('package.json', JSON.stringify({ private: true }));
-    await npm(folder, 'install', '--prefer-offline', '--no-audit', '--no-fund', ...packages);
+    await npm(folder, 'install', '--prefer-offline', '--no-audit', '--no-fund', ...flags, ...packages);
     return project;
   }
 
@@ -76,6 +86,11 @@ export class Project {
     await writeFile(this.path(name), text);
   }
 
+  /** What an installed package says of itself. */
+  manifest(name: string): Manifest {
+    return readManifest(this.path('node_modules', name));
+  }
+
   /** Runs one of its files with Node.js; returns what that printed. */
   node(file: string, env: Record<string, string> = {}): Promise<string> {
     return node([this.path(file)], env);
@@ -91,8 +106,11 @@ export async function node(args: readonly string[], env: Record<string, string> 
 
 /** The version that this repository develops with: an installation finds it in npm's cache. */
 export function pinned(name: string): string {
-  const manifest = readFileSync(join(repository, 'node_modules', name, 'package.json'), 'utf8');
-  return `${name}@${(JSON.parse(manifest) as { version: string }).version}`;
+  return `${name}@${readManifest(join(repository, 'node_modules', name)).version}`;
+}
+
+function readManifest(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
 }
 
 /** Runs npm in a folder; returns what that printed. */

@@ -2,7 +2,7 @@
 // of its own, because the SDKs keep process-wide state.
 
 import { fileURLToPath } from 'node:url';
-import { run } from '../emulators/child.js';
+import { type Launch, run } from '../emulators/child.js';
 import { type MongoServer, startMongoServer } from '../emulators/mongodb/index.js';
 import type { Source } from './sources.js';
 import { identityParameters, type Way } from './ways.js';
@@ -35,13 +35,17 @@ export interface WayOutcome {
 
 /** Longer than a callback keeps trying, so that the program can say what it failed of. */
 const TIMEOUT_MS = 45_000;
-const program = fileURLToPath(new URL('client.mjs', import.meta.url));
+/** The program that is configured in each of the ways. */
+export const program = fileURLToPath(new URL('client.mjs', import.meta.url));
+const ownClient: Launch = { command: process.execPath, args: [program] };
 
 export interface RunWayOptions {
   /** Life of each token. */
   readonly lifeSeconds: number;
   /** Called before the program starts, for whoever wants to watch what arrives at the server. */
   readonly onServer?: (server: MongoServer) => void;
+  /** How to start a copy of the program elsewhere. Default: here, with this Node.js. */
+  readonly client?: Launch;
 }
 
 export async function runWay(way: Way, options: RunWayOptions): Promise<WayOutcome> {
@@ -59,7 +63,8 @@ export async function runWay(way: Way, options: RunWayOptions): Promise<WayOutco
         ...source.parameters,
       };
       const env = { ...source.env, WAY: JSON.stringify(parameters) };
-      const { code, stdout, stderr } = await run(process.execPath, [program], { env, timeoutMS: TIMEOUT_MS });
+      const { command, args, cwd } = options.client ?? ownClient;
+      const { code, stdout, stderr } = await run(command, args, { env, cwd, timeoutMS: TIMEOUT_MS });
       const succeeded = code === 0;
       return {
         report: succeeded ? readReport(stdout) : undefined,

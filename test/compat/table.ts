@@ -1,0 +1,55 @@
+// What the terminal is told.
+
+import { styleText } from 'node:util';
+import { sdkNames } from './cells.js';
+import type { CellResult, Outcome } from './run-cell.js';
+
+export interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  /** Known not to run, and neither passed nor failed. */
+  readonly excepted: number;
+}
+
+export function count(outcomes: readonly Outcome[]): Counts {
+  const failed = outcomes.filter(({ failure }) => failure !== undefined).length;
+  const excepted = outcomes.filter(({ exception }) => exception !== undefined).length;
+  return { passed: outcomes.length - failed - excepted, failed, excepted };
+}
+
+/** Said as soon as a cell is through. */
+export function lineOf({ cell, outcomes }: CellResult, seconds: number): string {
+  const { passed, failed, excepted } = count(outcomes);
+  const parts = [`${passed} of ${outcomes.length} scenarios passed`];
+  if (failed > 0) parts.push(styleText('red', `${failed} failed`));
+  if (excepted > 0) parts.push(`${excepted} known not to run`);
+  const failures = outcomes
+    .filter(({ failure }) => failure !== undefined)
+    .map(
+      ({ scenario, failure }) =>
+        `    ${styleText('red', scenario)}: ${failure?.replaceAll('\n', '\n      ')}`,
+    );
+  return [`${cell.name}: ${parts.join(', ')} (${seconds.toFixed(0)} s)`, ...failures].join('\n');
+}
+
+/** All cells, with what was installed in each. */
+export function tableOf(results: readonly CellResult[]): string {
+  const rows = results.map(({ cell, versions, outcomes }) => {
+    const { passed, failed, excepted } = count(outcomes);
+    const kind = cell.runtime.replace(/ \d+$/, '');
+    const [runtime, ...packages] = versions;
+    return [`${kind} ${runtime}`, ...packages, `${passed}`, `${failed}`, `${excepted}`];
+  });
+  const head = ['', 'mongodb', ...sdkNames, 'passed', 'failed', 'known not to run'];
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return [head, ...rows]
+    .map((row) =>
+      row
+        .map((text, column) => text.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
