@@ -16,7 +16,8 @@ export type SDKs = Readonly<Record<(typeof sdkNames)[number], string>>;
 const oldest: SDKs = { '@azure/identity': '4.7.0', 'google-auth-library': '9.15.0' };
 /** The newest that run on Node.js 20. */
 const middle: SDKs = { '@azure/identity': '4.13', 'google-auth-library': '10' };
-const newest: SDKs = { '@azure/identity': '4', 'google-auth-library': '11' };
+/** Both want Node.js 22, so npm on Node.js 20 would answer a plain 4 with 4.13. */
+const newest: SDKs = { '@azure/identity': '^4.14', 'google-auth-library': '11' };
 
 export interface Cell {
   readonly name: string;

@@ -7,13 +7,22 @@ import { answerEach } from './lines.mjs';
 
 const { uri, poolSize, ...options } = JSON.parse(process.env.PROGRAM);
 const callback = new HttpCallback(options);
-const work = { operations: 0, failures: [], calls: 0 };
+/** An answer from memory is there before anything else happens: a call without it waits. */
+const work = { operations: 0, failures: [], calls: 0, waits: 0 };
 const client = new MongoClient(uri, {
   authMechanism: 'MONGODB-OIDC',
   authMechanismProperties: {
     OIDC_CALLBACK: (params) => {
       work.calls += 1;
-      return callback(params);
+      const answer = callback(params);
+      let isAnswered = false;
+      void answer.then(() => {
+        isAnswered = true;
+      });
+      setImmediate(() => {
+        if (!isAnswered) work.waits += 1;
+      });
+      return answer;
     },
   },
   maxPoolSize: poolSize,

@@ -3,7 +3,7 @@
 import type { Project } from '../package/npm.js';
 import { type Cell, sdkNames } from './cells.js';
 import { connectionStrings } from './connection-strings.js';
-import { type Exception, exceptionOf } from './exceptions.js';
+import { type Exception, exceptionOf, lenienceOf } from './exceptions.js';
 import { inParallel } from './parallel.js';
 import { recovery } from './recovery.js';
 import { rollover } from './rollover.js';
@@ -34,17 +34,20 @@ export interface CellResult {
 
 export async function runCell(cell: Cell, project: Project, runtime: Runtime): Promise<CellResult> {
   const packages = ['mongodb', ...sdkNames].map((name) => project.manifest(name));
-  const stage: Stage = { launch: (file) => runtime.launch(project, file), variant: cell.variant };
+  const launch: Stage['launch'] = (file) => runtime.launch(project, file);
   const unsuitable = packages.find(({ engines }) => leastNode(engines?.node) > nodeMajor(cell));
   if (unsuitable) throw new Error(`${cell.name}: a package there wants Node.js ${unsuitable.engines?.node}`);
-  const outcomes = await inParallel(CONCURRENCY, scenarios, (scenario) => runScenario(cell, scenario, stage));
+  const outcomes = await inParallel(CONCURRENCY, scenarios, (scenario) =>
+    runScenario(cell, scenario, launch),
+  );
   return { cell, versions: [runtime.version, ...packages.map(({ version }) => version)], outcomes };
 }
 
-async function runScenario(cell: Cell, { name, run }: Scenario, stage: Stage): Promise<Outcome> {
+async function runScenario(cell: Cell, { name, run }: Scenario, launch: Stage['launch']): Promise<Outcome> {
+  const isLenient = lenienceOf(cell, name) !== undefined;
   const exception = exceptionOf(cell, name);
   try {
-    await run(stage);
+    await run({ launch, variant: cell.variant, isLenient });
   } catch (error) {
     const failure = (error as Error).message;
     return exception?.evidence.test(failure) ? { scenario: name, exception } : { scenario: name, failure };

@@ -7,6 +7,8 @@ export interface Stage {
   launch(file: string): Launch;
   /** Which of several variants, taken modulo their number. */
   readonly variant: number;
+  /** Whether this scenario asks less of this runtime: see `leniences`. */
+  readonly isLenient: boolean;
 }
 
 export interface Scenario {

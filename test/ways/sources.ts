@@ -124,7 +124,7 @@ function createTokens(audience: string, lifeSeconds: number): Promise<Kubernetes
 function clusterSource(tokens: KubernetesTokens, audience: string): Source {
   let rotation = Promise.resolve('');
   const rotate = () => {
-    rotation = tokens.rotate();
+    rotation = rotation.then(() => tokens.rotate());
   };
   const kubelet = setInterval(rotate, 0.4 * (tokens.lifeSeconds - 1) * 1000);
   return {
