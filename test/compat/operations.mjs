@@ -16,9 +16,10 @@ const client = new MongoClient(uri, {
       work.calls += 1;
       const answer = callback(params);
       let isAnswered = false;
-      void answer.then(() => {
+      const note = () => {
         isAnswered = true;
-      });
+      };
+      answer.then(note, note);
       setImmediate(() => {
         if (!isAnswered) work.waits += 1;
       });

@@ -10,7 +10,7 @@ import { eventually, type Scenario } from './scenario.js';
 
 const audience = 'mongodb';
 /** What the source's faults are waited for. */
-const timeoutMS = 1_500;
+const timeoutMS = 3_000;
 
 const faults: readonly { readonly fault: Fault; readonly code: string }[] = [
   { fault: { kind: 'status', status: 403 }, code: 'ERR_OIDC_ACCESS_DENIED' },
