@@ -111,7 +111,7 @@ const RULES: readonly Rule[] = [
       'The Azure identity endpoint throttles this host (429): too many token requests in a short time.',
   },
   {
-    applies: answered((status) => status === 404 || status === 410 || status >= 500),
+    applies: answered((status) => [404, 408, 410].includes(status) || status >= 500),
     code: 'ERR_OIDC_SOURCE_UNREACHABLE',
     message: (_, faults) => `The Azure identity endpoint answered with status ${statusOf(faults)}.`,
   },
@@ -140,7 +140,7 @@ const RULES: readonly Rule[] = [
   },
   {
     applies: says(
-      /network_error|network unreachable|endpoint, but it is not available|no response|endpoints_resolution_error|ECONN|ENOTFOUND|ETIMEDOUT|EAI_AGAIN/i,
+      /network_error|network unreachable|endpoint, but it is not available|no response|endpoints_resolution_error|REQUEST_SEND_ERROR|ECONN|ENOTFOUND|E(HOST|NET)UNREACH|EPIPE|ETIMEDOUT|EAI_AGAIN|UND_ERR|AbortError|fetch failed|socket (hang up|disconnected)/i,
     ),
     code: 'ERR_OIDC_SOURCE_UNREACHABLE',
     message: nothingAnswers,

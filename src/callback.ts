@@ -64,6 +64,7 @@ export interface AccessToken {
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DRIVER_TIMEOUT_MS = 60_000;
+const LATEST_DATE_MS = 8.64e15;
 const OPTION_NAMES = ['audience', 'timeoutMS', 'refreshAhead'];
 
 // The instance is callable, which a class cannot say of itself.
@@ -186,16 +187,21 @@ function requireText(name: string, value: unknown): void {
 }
 
 function requireSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
-  if (signal === undefined || typeof signal?.addEventListener === 'function') return signal;
+  if (signal === undefined) return signal;
+  const { aborted, addEventListener, removeEventListener } = Object(signal) as AbortSignal;
+  const isSignal =
+    typeof aborted === 'boolean' &&
+    [addEventListener, removeEventListener].every((method) => typeof method === 'function');
+  if (isSignal) return signal;
   throw invalidOption('timeoutContext', 'must be an AbortSignal');
 }
 
 /**
  * An SDK that adds `expires_in` to the time of receipt comes out later than the token's own `exp`, by which
- * the server goes. Of what is no time at all, nothing is believed.
+ * the server goes. What is no time, or none that a `Date` can hold, is not believed.
  */
 function earliest(...times: readonly (number | undefined)[]): number | undefined {
-  const known = times.filter((time) => time !== undefined && Number.isFinite(time)) as number[];
+  const known = times.filter((time) => Math.abs(time ?? Number.NaN) <= LATEST_DATE_MS) as number[];
   return known.length > 0 ? Math.min(...known) : undefined;
 }
 

@@ -1,5 +1,6 @@
 // One token and its life: handed out from memory, doubted, refreshed ahead, kept through an outage.
 
+import { AsyncResource } from 'node:async_hooks';
 import { aborted, unanswered, within } from './deadline.js';
 import {
   type RefreshEvent,
@@ -56,12 +57,17 @@ const UNKNOWN_LIFE_MS = 30_000;
  * it is not doubted more often than this, so that many clients which start together cost one request.
  */
 const DOUBT_INTERVAL_MS = 5_000;
+/** A failure that cannot pass is told to those who call within this time: a pool of a failing program asks at once. */
+const SHARED_FAILURE_MS = 1_000;
 /** How long after the last call a failing source is still asked whether it is back. */
 const RECOVERY_MS = 60_000;
 /** Calls of an SDK that hang hold sockets: beyond these, a failing source is asked less often. */
 const MOST_UNSETTLED = 20;
 /** Then the system has given up the connection of one that never ends. */
 const LOST_MS = 300_000;
+
+/** A timer would hold on to the context of the request that came first (`AsyncLocalStorage`), for ever. */
+const ownContext = new AsyncResource('mongodb-workload-identity.refresh');
 
 export class KeptToken {
   readonly #key: TokenKey;
@@ -157,7 +163,7 @@ export class KeptToken {
       if (isUsable(this.#token)) this.#reportOutage(this.#token, this.#failure);
       else if (isTransient(this.#failure)) this.#recover();
       // What took long to learn is not learnt again by each of those who queue.
-      else this.#failsUntil = performance.now() + (performance.now() - startedAt);
+      else this.#failsUntil = performance.now() + Math.max(SHARED_FAILURE_MS, performance.now() - startedAt);
       throw this.#failure;
     } finally {
       if (!this.#isRecovering) this.#pending = undefined;
@@ -230,7 +236,8 @@ export class KeptToken {
       this.#token = isUsable(old) ? { ...token, receivedAt: old.receivedAt } : token;
       return;
     }
-    if (isUsable(old) && isExpired(token)) return;
+    // Where every token looks expired, a clock is wrong, and the newest is the best.
+    if (isUsable(old) && !isExpired(old) && isExpired(token)) return;
     this.#token = token;
     this.#isHandedOut = false;
     this.#refreshIn(refreshDelayMS(token, Date.now(), this.#fetchMS));
@@ -241,10 +248,11 @@ export class KeptToken {
     clearTimeout(this.#timer);
     if (delayMS === undefined || this.#isForgotten || !this.#source.refreshAhead) return;
     const self = new WeakRef(this);
-    this.#timer = setTimeout(() => {
+    const onTime = () => {
       const kept = self.deref();
       if (kept) void kept.#refresh();
-    }, delayMS).unref();
+    };
+    this.#timer = ownContext.runInAsyncScope(() => setTimeout(onTime, delayMS).unref());
   }
 
   async #refresh(): Promise<void> {

@@ -15,6 +15,8 @@ const JITTER = 0.05;
 const FETCHES_BEFORE_EXPIRY = 3;
 const SHORTEST_DELAY_MS = 5_000;
 const SHORTEST_SHARE_OF_LIFE = 0.1;
+/** A token that lives no longer is as good as expired on arrival: a clock is wrong by nearly its whole life. */
+const SHORTEST_LIFE_MS = 1_000;
 /** `setTimeout` fires at once for what 31 bits cannot hold. */
 const LONGEST_DELAY_MS = 12 * 60 * 60 * 1_000;
 /** While a source fails, a valid token is a reason to wait, but not for long. */
@@ -22,14 +24,15 @@ const LONGEST_DELAY_AFTER_FAILURE_MS = 30_000;
 
 /**
  * Milliseconds from `now` until the next fetch; undefined where no timer makes sense: a token without expiry,
- * or expired on arrival.
+ * or (as good as) expired on arrival.
  *
  * @param fetchMS - how long the last fetch took
  */
 export function refreshDelayMS(life: TokenLife, now: number, fetchMS: number): number | undefined {
   const { expiresAt, refreshAfter = Number.POSITIVE_INFINITY } = life;
-  if (expiresAt === undefined || expiresAt <= now) return undefined;
+  if (expiresAt === undefined) return undefined;
   const remainingMS = expiresAt - now;
+  if (remainingMS < SHORTEST_LIFE_MS) return undefined;
   const shareMS = SHARE_OF_LIFE * remainingMS * (1 + JITTER * (2 * Math.random() - 1));
   // Earlier than the source says would only bring the same token again.
   const saidMS = (refreshAfter - now) * (1 + JITTER * Math.random());

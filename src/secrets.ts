@@ -49,12 +49,15 @@ export function scrub(text: string): string {
     : scrubbed;
 }
 
+const LONG_HEX = /^[0-9a-f]{40,}$/i;
+
 /**
  * Random base64 mixes both cases and digits within a few characters; names, paths, host names and GUIDs, which
  * a message needs, do not.
  */
 function looksRandom(piece: string): boolean {
   if (piece.length < 16 || UUID.test(piece)) return false;
+  if (LONG_HEX.test(piece)) return true;
   return /[a-z]/.test(piece) && /[A-Z]/.test(piece) && /[0-9]/.test(piece);
 }
 

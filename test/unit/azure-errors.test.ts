@@ -167,7 +167,7 @@ const ROWS: Row[] = [
     /answered without a token/,
     true,
   ],
-  ...[404, 410, 500, 502, 503].map(
+  ...[404, 408, 410, 500, 502, 503].map(
     (status): Row => [
       String(status),
       managed(msal('server_error', 'x', { status })),
@@ -202,6 +202,20 @@ const ROWS: Row[] = [
       ['ENOTFOUND', new Error('getaddrinfo ENOTFOUND login.microsoftonline.com')],
       ['EAI_AGAIN', new Error('getaddrinfo EAI_AGAIN login.microsoftonline.com')],
       ['ETIMEDOUT', new Error('connect ETIMEDOUT 169.254.169.254:80')],
+      ['EHOSTUNREACH', new Error('connect EHOSTUNREACH 169.254.169.254:80')],
+      ['ENETUNREACH', new Error('connect ENETUNREACH 169.254.169.254:80')],
+      ['EPIPE', new Error('write EPIPE')],
+      ['a request that broke', rest(0, 'socket hang up', 'REQUEST_SEND_ERROR')],
+      [
+        'TLS that broke',
+        new Error('Client network socket disconnected before secure TLS connection was established'),
+      ],
+      ["fetch's failure", new TypeError('fetch failed')],
+      ["undici's time-out", Object.assign(new Error('x'), { code: 'UND_ERR_HEADERS_TIMEOUT' })],
+      [
+        "a credential's own time-out",
+        Object.assign(new Error('The operation was aborted.'), { name: 'AbortError' }),
+      ],
       ['no discovery', msal('endpoints_resolution_error', 'Endpoints cannot be resolved')],
     ] as const
   ).map(

@@ -216,7 +216,7 @@ describe('when a token expires', () => {
     });
   });
 
-  test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 9e15, -9e15])(
     'is what the token says where the source says %s',
     async (expiresOnTimestamp) => {
       const expiresAt = new Date(NOW.getTime() + 3_600_000);
@@ -427,10 +427,11 @@ describe('towards the driver a failing callback never rejects', () => {
     expect(read()).toBe(error);
   });
 
-  test('and the next call asks the source again', async () => {
+  test('and a call a second later asks the source again', async () => {
     const token = jwt();
     const callback = new TestCallback((_, count) => (count === 1 ? fail(denied())() : { token }));
     await callback(params());
+    await vi.advanceTimersByTimeAsync(1_000);
     expect(await callback(params())).toEqual({ accessToken: token });
   });
 });
@@ -468,6 +469,15 @@ describe('callers at the same time', () => {
     expect(new Set((await Promise.all(calls)).map(({ accessToken }) => accessToken)).size).toBe(1);
     expect(callback.requests).toHaveLength(1);
   });
+
+  test.each([{}, { addEventListener() {} }, { aborted: false, addEventListener() {} }, 'signal', null])(
+    'are refused a signal that is none: %j',
+    async (signal) => {
+      const context = { timeoutContext: signal as unknown as AbortSignal };
+      const failure = failureOf(new TestCallback(() => ({ token: jwt() })).fetch(context));
+      expect(await failure).toMatchObject({ code: 'ERR_OIDC_INVALID_OPTION' });
+    },
+  );
 
   test('each have a signal: who aborts gets ERR_OIDC_ABORTED at once, the others their token', async () => {
     const answer = deferred<AccessToken>();

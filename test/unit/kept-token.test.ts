@@ -317,6 +317,18 @@ describe('a token that is expired on arrival does not replace one that is valid'
     expect(kept.take()).toMatchObject({ value: 'a' });
   });
 
+  test('while it does replace one that looked expired as well: the newest is the best where a clock is wrong', async () => {
+    const { kept } = await withToken(
+      token('a', -HOUR),
+      (request) => request.resolve(token('b', -HOUR)),
+      STILL,
+    );
+    await pass(5 * SECOND);
+    kept.take();
+    await settle();
+    expect(kept.take()).toMatchObject({ value: 'b' });
+  });
+
   test('while one without expiry does', async () => {
     const { kept } = await withToken(token('a'), (request) => request.resolve(tokenWithoutExpiry('b')));
     await pass(5 * SECOND);
@@ -1030,21 +1042,24 @@ describe('after a failure that can pass', () => {
 });
 
 describe('after a failure that cannot pass', () => {
-  test('the next call asks again, where it was learnt at once', async () => {
+  test('calls share it for a second, where it was learnt at once: a busy program asks for each operation', async () => {
     const { get, asked } = withSource(refuse);
-    await failureOf(get());
+    const error = await failureOf(get());
+    await pass(SECOND - 1);
+    expect(await failureOf(get())).toBe(error);
     expect(asked).toHaveLength(1);
+    await pass(1);
     await failureOf(get());
     expect(asked).toHaveLength(2);
     expect(vi.getTimerCount()).toBe(0);
   });
 
   test('calls share it for as long as it took to learn: those of a pool that queue', async () => {
-    const { get, asked } = withSource((request) => void setTimeout(() => request.reject(denied()), 700));
+    const { get, asked } = withSource((request) => void setTimeout(() => request.reject(denied()), 1_700));
     const first = failureOf(get());
-    await pass(700);
+    await pass(1_700);
     const error = await first;
-    await pass(699);
+    await pass(1_699);
     const second = failureOf(get());
     expect(await microtasksUntilSettled(second)).toBeLessThan(10);
     expect(await second).toBe(error);
@@ -1171,6 +1186,22 @@ describe('in a process of its own', () => {
     ).toBe(expected);
   });
 
+  test('a refresh is made in a context of its own, not in that of the request that came first', async () => {
+    expect(
+      await source.run(`${SETUP}
+        const context = new (require('node:async_hooks').AsyncLocalStorage)();
+        const seen = [];
+        const callback = new OwnCallback(() => {
+          seen.push(context.getStore() ?? 'none');
+          if (seen.length === 3) print(seen);
+          return aToken(seen.length < 3 ? 2_000 : 60_000);
+        });
+        context.run('the first request', () => callback.fetch());
+        setTimeout(() => callback.invalidate(), 6_000);
+      `),
+    ).toEqual(['the first request', 'none', 'none']);
+  });
+
   test('a callback that is dropped is collected, refresh and all; one that is held is refreshed', async () => {
     expect(
       await source.run(
@@ -1192,7 +1223,7 @@ describe('in a process of its own', () => {
           const refreshed = new Promise((resolve) => {
             globalThis.held = new OwnCallback(() => {
               if (asked > 2) resolve(true);
-              return aToken(1_000);
+              return aToken(2_000);
             });
           });
           await globalThis.held.fetch();

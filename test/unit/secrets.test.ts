@@ -137,6 +137,7 @@ const FOREIGN_CANARIES: Canary[] = [
   { what: 'an access token of Google', secret: `ya29.${random('google')}`.slice(5) },
   { what: 'a client secret', secret: random('client').slice(0, 40) },
   { what: 'a short key', secret: 'q7Zp2LmX9rTb4KdW8sVc' },
+  { what: 'a key in hexadecimal digits', secret: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c' },
   { what: 'the lines of a key without those around them', secret: random('key', 'base64') },
   {
     what: 'a token whose JSON begins with a space',
