@@ -27,8 +27,6 @@ interface Report {
 
 export const rollover: Scenario = {
   name: 'rollover under load',
-  // Without two seconds to spare in a life of ten there is no token in memory, as without a refresh ahead.
-  attempts: 3,
   async run({ launch, isLenient }) {
     const source = await startTokenSource({ lifeMS, workMS: latencyMS });
     const { issuer, jwksUri } = source;

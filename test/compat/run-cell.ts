@@ -19,7 +19,6 @@ const CONCURRENCY = 5;
 
 export interface Outcome {
   readonly scenario: string;
-  readonly attempts?: number;
   /** Undefined where it passed. */
   readonly failure?: string;
   /** Where it was known to fail, and did. */
@@ -45,21 +44,17 @@ export async function runCell(cell: Cell, project: Project, runtime: Runtime): P
 }
 
 async function runScenario(cell: Cell, scenario: Scenario, launch: Stage['launch']): Promise<Outcome> {
-  const { name, attempts = 1 } = scenario;
+  const { name } = scenario;
   const exception = exceptionOf(cell, name);
   const isLenient = lenienceOf(cell, name) !== undefined;
-  let failure = '';
-  for (let attempt = 1; attempt <= attempts; attempt++) {
-    try {
-      await scenario.run({ launch, variant: cell.variant, isLenient });
-      if (!exception) return { scenario: name, attempts: attempt };
-      failure = 'it passed, and is listed in exceptions.ts as what does not run';
-    } catch (error) {
-      failure = (error as Error).message;
-      if (exception?.evidence.test(failure)) return { scenario: name, exception };
-    }
+  try {
+    await scenario.run({ launch, variant: cell.variant, isLenient });
+  } catch (error) {
+    const failure = (error as Error).message;
+    return exception?.evidence.test(failure) ? { scenario: name, exception } : { scenario: name, failure };
   }
-  return { scenario: name, attempts, failure };
+  if (!exception) return { scenario: name };
+  return { scenario: name, failure: 'it passed, and is listed in exceptions.ts as what does not run' };
 }
 
 /** Of what the packages here write: `>=20.19.0`, `>=22`. */

@@ -13,8 +13,6 @@ export interface Stage {
 
 export interface Scenario {
   readonly name: string;
-  /** How often it may be tried, where a machine that is too busy spoils it now and then. Default: 1. */
-  readonly attempts?: number;
   /** @throws Error where something is not as it should be */
   run(stage: Stage): Promise<void>;
 }

@@ -23,9 +23,6 @@ export function lineOf({ cell, outcomes }: CellResult, seconds: number): string 
   const parts = [`${passed} of ${outcomes.length} scenarios passed`];
   if (failed > 0) parts.push(styleText('red', `${failed} failed`));
   if (excepted > 0) parts.push(`${excepted} known not to run`);
-  for (const { scenario, attempts = 1, failure } of outcomes) {
-    if (attempts > 1 && failure === undefined) parts.push(`${scenario} at attempt ${attempts}`);
-  }
   const failures = outcomes
     .filter(({ failure }) => failure !== undefined)
     .map(
