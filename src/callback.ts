@@ -5,9 +5,9 @@ import { Callable } from './callable.js';
 import { warnOfOldDriver } from './driver-version.js';
 import { type OIDCCallbackError, toCallbackError } from './errors.js';
 import { expiryOf, readClaims } from './jwt.js';
-import type { CachedToken, TokenKey } from './kept-token.js';
 import { invalidOption, requireKnownOptions, requireString } from './options.js';
 import { TokenCache } from './token-cache.js';
+import type { CachedToken, TokenKey } from './token-source.js';
 
 /** Options that every callback takes. */
 export interface OIDCCallbackOptions {

@@ -12,46 +12,11 @@ import {
   traceAttempt,
 } from './diagnostics.js';
 import { isTransient, OIDCCallbackError, retryForMS, toCallbackError } from './errors.js';
-import { nextLookMS, refreshDelayMS, type TokenLife } from './refresh-delay.js';
+import { nextLookMS, refreshDelayMS } from './refresh-delay.js';
 import { LONGEST_BACKOFF_MS, type RetryOptions, retry } from './retry.js';
+import type { CachedToken, Patience, TokenKey, TokenSource } from './token-source.js';
+import { isExpired, isSpent, isUsable } from './token-validity.js';
 
-/** A token in memory. */
-export interface CachedToken extends TokenLife {
-  readonly value: string;
-}
-
-/** What one token is kept under, and what the source is asked for. */
-export interface TokenKey {
-  readonly audience: string | undefined;
-  readonly username: string | undefined;
-}
-
-/** How long one caller is ready to wait. */
-export interface Patience {
-  readonly timeoutMS: number;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** One question to the source. */
-export interface LoadRequest extends TokenKey {
-  readonly signal: AbortSignal;
-  /** Whether what came last was refused, or a failure, or has not come yet: a cache would repeat it. */
-  readonly skipCache: boolean;
-}
-
-/** Where tokens come from, and how it is asked. */
-export interface TokenSource {
-  /** What events call it. */
-  readonly name: string;
-  /** Asks once. */
-  readonly load: (request: LoadRequest) => Promise<CachedToken>;
-  /** The budget of one fetch, retries included. */
-  readonly timeoutMS: number;
-  readonly refreshAhead: boolean;
-}
-
-/** A token without expiry, or expired on arrival because a clock is wrong, is good for this long. */
-const UNKNOWN_LIFE_MS = 30_000;
 /**
  * The driver asks again only when a token was refused, so a token that was handed out before is in doubt;
  * it is not doubted more often than this, so that many clients which start together cost one request.
@@ -282,27 +247,11 @@ export class KeptToken {
   }
 }
 
-function isUsable(token: CachedToken | undefined): token is CachedToken {
-  if (!token) return false;
-  const { receivedAt, expiresAt } = token;
-  const knownLife = expiresAt !== undefined && expiresAt > receivedAt;
-  return Date.now() < (knownLife ? expiresAt : receivedAt + UNKNOWN_LIFE_MS);
-}
-
-/** Whether a token that was valid once has expired. */
-function isSpent(token: CachedToken): boolean {
-  return !isExpired(token) && token.expiresAt !== undefined && token.expiresAt <= Date.now();
-}
-
 function notRenewed({ expiresAt }: CachedToken): OIDCCallbackError {
   return new OIDCCallbackError(
     'ERR_OIDC_TOKEN_INVALID',
     `The token source still answers with the token that expired at ${toDate(expiresAt)?.toISOString()}. Whoever renews it has stopped: for a token file, is it a copy, or mounted by subPath?`,
   );
-}
-
-function isExpired({ receivedAt, expiresAt }: CachedToken): boolean {
-  return expiresAt !== undefined && expiresAt <= receivedAt;
 }
 
 /** Whether it was the budget that ended a fetch. */

@@ -1,6 +1,7 @@
 // Keeps tokens in memory, one for each audience and username.
 
-import { type CachedToken, KeptToken, type Patience, type TokenKey, type TokenSource } from './kept-token.js';
+import { KeptToken } from './kept-token.js';
+import type { CachedToken, Patience, TokenKey, TokenSource } from './token-source.js';
 
 export class TokenCache {
   readonly #source: TokenSource;

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { OIDCCallbackError } from '../../src/errors.js';
-import { type CachedToken, KeptToken, type Patience, type TokenSource } from '../../src/kept-token.js';
+import { KeptToken } from '../../src/kept-token.js';
+import type { CachedToken, Patience, TokenSource } from '../../src/token-source.js';
 import { type CompiledSource, compileSource } from './compiled-source.js';
 import { failureOf, microtasksUntilSettled } from './promises.js';
 import {

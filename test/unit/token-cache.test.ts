@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { TokenKey } from '../../src/kept-token.js';
 import { TokenCache } from '../../src/token-cache.js';
+import type { TokenKey } from '../../src/token-source.js';
 import { failureOf, microtasksUntilSettled } from './promises.js';
 import { denied, KEY, patient, token, tokenSource } from './token-source.js';
 

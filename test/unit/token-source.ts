@@ -3,7 +3,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { onTestFinished } from 'vitest';
 import { OIDCCallbackError } from '../../src/errors.js';
-import type { CachedToken, LoadRequest, Patience, TokenKey, TokenSource } from '../../src/kept-token.js';
+import type { CachedToken, LoadRequest, Patience, TokenKey, TokenSource } from '../../src/token-source.js';
 import { type Deferred, deferred } from './promises.js';
 
 export const KEY: TokenKey = { audience: 'mongodb', username: undefined };
