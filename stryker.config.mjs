@@ -5,6 +5,7 @@ const MUTATED = [
   // The life of a token
   'token-cache',
   'kept-token',
+  'token-fetch',
   'token-validity',
   'refresh-delay',
   'retry',
