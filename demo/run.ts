@@ -2,6 +2,7 @@
 // emulators on this machine.
 
 import { parseArgs } from 'node:util';
+import { inParallel } from '../test/parallel.js';
 import { runWay } from '../test/ways/run-way.js';
 import type { Way } from '../test/ways/ways.js';
 import { Progress } from './progress.js';
@@ -28,16 +29,11 @@ async function main(args: string[]): Promise<number> {
     ].join('\n'),
   );
 
-  const rows: Row[] = [];
-  const waiting = [...chosen];
-  const work = async () => {
-    for (let way = waiting.shift(); way; way = waiting.shift()) {
-      const row = await run(way, progress);
-      rows.push(row);
-      progress.print(`${row.format(width)}\n`);
-    }
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+  const rows = await inParallel(CONCURRENCY, chosen, async (way) => {
+    const row = await run(way, progress);
+    progress.print(`${row.format(width)}\n`);
+    return row;
+  });
   progress.stop();
   console.log(summaryOf(rows, performance.now() - startedAt));
   return rows.every(({ passed }) => passed) ? 0 : 1;

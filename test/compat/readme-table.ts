@@ -4,14 +4,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { type Cell, drivers, sdkNames } from './cells.js';
-import { type Exception, leniences } from './exceptions.js';
+import { leniences } from './leniences.js';
 
 /** What the table says of a cell. */
 export interface TableEntry {
   readonly cell: Cell;
   readonly passed: number;
   readonly total: number;
-  readonly exceptions: readonly Exception[];
 }
 
 const readme = fileURLToPath(new URL('../../README.md', import.meta.url));
@@ -33,10 +32,7 @@ export function markdownOf(entries: readonly TableEntry[]): string {
   const [first, ...others] = drivers;
   const head = ['', `\`mongodb\` ${first}`, ...others, ...sdkNames.map((name) => `\`${name}\``)];
   const table = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`);
-  const known = [...new Set(entries.flatMap(({ exceptions }) => exceptions))];
-  const notes = [...known, ...leniences].map(
-    ({ runtime, scenario, reason }) => `- ${runtime}, ${scenario}: ${reason}`,
-  );
+  const notes = leniences.map(({ runtime, scenario, reason }) => `- ${runtime}, ${scenario}: ${reason}`);
   return `${[...table, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n')}\n`;
 }
 

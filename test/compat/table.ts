@@ -7,22 +7,18 @@ import type { CellResult, Outcome } from './run-cell.js';
 export interface Counts {
   readonly passed: number;
   readonly failed: number;
-  /** Known not to run, and neither passed nor failed. */
-  readonly excepted: number;
 }
 
 export function count(outcomes: readonly Outcome[]): Counts {
   const failed = outcomes.filter(({ failure }) => failure !== undefined).length;
-  const excepted = outcomes.filter(({ exception }) => exception !== undefined).length;
-  return { passed: outcomes.length - failed - excepted, failed, excepted };
+  return { passed: outcomes.length - failed, failed };
 }
 
 /** Said as soon as a cell is through. */
 export function lineOf({ cell, outcomes }: CellResult, seconds: number): string {
-  const { passed, failed, excepted } = count(outcomes);
+  const { passed, failed } = count(outcomes);
   const parts = [`${passed} of ${outcomes.length} scenarios passed`];
   if (failed > 0) parts.push(styleText('red', `${failed} failed`));
-  if (excepted > 0) parts.push(`${excepted} known not to run`);
   const failures = outcomes
     .filter(({ failure }) => failure !== undefined)
     .map(
@@ -35,12 +31,12 @@ export function lineOf({ cell, outcomes }: CellResult, seconds: number): string 
 /** All cells, with what was installed in each. */
 export function tableOf(results: readonly CellResult[]): string {
   const rows = results.map(({ cell, versions, outcomes }) => {
-    const { passed, failed, excepted } = count(outcomes);
+    const { passed, failed } = count(outcomes);
     const kind = cell.runtime.replace(/ \d+$/, '');
     const [runtime, ...packages] = versions;
-    return [`${kind} ${runtime}`, ...packages, `${passed}`, `${failed}`, `${excepted}`];
+    return [`${kind} ${runtime}`, ...packages, `${passed}`, `${failed}`];
   });
-  const head = ['', 'mongodb', ...sdkNames, 'passed', 'failed', 'known not to run'];
+  const head = ['', 'mongodb', ...sdkNames, 'passed', 'failed'];
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );
