@@ -105,7 +105,10 @@ function hasArcAgent(): boolean {
 /** A credential for each client ID, made when it is first needed. */
 export type CredentialFor = (clientId: string | undefined, skipCache: boolean) => TokenCredential;
 
-/** A credential keeps its token until shortly before expiry; only a new one asks again. */
+/**
+ * A credential keeps its token until shortly before expiry, and a new one asks again; but for a managed identity,
+ * whose tokens the SDK keeps for the whole process.
+ */
 export function memoize(make: (clientId: string | undefined) => TokenCredential): CredentialFor {
   const made = new Map<string | undefined, TokenCredential>();
   return (clientId, skipCache) => {

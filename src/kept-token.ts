@@ -1,7 +1,7 @@
 // One token and its life: handed out from memory, doubted, refreshed ahead, kept through an outage.
 
 import { AsyncResource } from 'node:async_hooks';
-import { type RefreshEvent, reportOutage, reportRefresh, type TokenEvent, toDate } from './diagnostics.js';
+import { type RefreshEvent, reportOutage, reportRefresh, toDate } from './diagnostics.js';
 import type { OIDCCallbackError } from './errors.js';
 import { nextLookMS, refreshDelayMS } from './refresh-delay.js';
 import { TokenFetch } from './token-fetch.js';
@@ -18,19 +18,16 @@ const DOUBT_INTERVAL_MS = 5_000;
 const ownContext = new AsyncResource('mongodb-workload-identity.refresh');
 
 export class KeptToken {
-  readonly #key: TokenKey;
-  readonly #source: TokenSource;
   readonly #fetch: TokenFetch;
+  readonly #refreshAhead: boolean;
   #token: CachedToken | undefined;
   #isHandedOut = false;
   #timer: NodeJS.Timeout | undefined;
-  #isForgotten = false;
   #isOutageReported = false;
 
   /** @param skipCache - whether the source's own cache, if it has one, is not to be believed */
   constructor(key: TokenKey, source: TokenSource, skipCache: boolean) {
-    this.#key = key;
-    this.#source = source;
+    this.#refreshAhead = source.refreshAhead;
     const keeper = {
       token: () => this.#token,
       keep: (token: CachedToken) => this.#keep(token),
@@ -61,7 +58,6 @@ export class KeptToken {
 
   /** Ends its life: those who wait get their answer, and nothing is fetched any more. */
   forget(): void {
-    this.#isForgotten = true;
     this.#fetch.forget();
     clearTimeout(this.#timer);
   }
@@ -84,7 +80,7 @@ export class KeptToken {
   /** The timer keeps neither the process nor the callback alive. */
   #refreshIn(delayMS: number | undefined): void {
     clearTimeout(this.#timer);
-    if (delayMS === undefined || this.#isForgotten || !this.#source.refreshAhead) return;
+    if (delayMS === undefined || this.#fetch.isForgotten || !this.#refreshAhead) return;
     const self = new WeakRef(this);
     const onTime = () => {
       const kept = self.deref();
@@ -105,17 +101,13 @@ export class KeptToken {
     }
     if (this.#token?.value !== old) outcome = 'renewed';
     else if (this.#token) this.#refreshIn(nextLookMS(this.#token, Date.now(), outcome === 'failed'));
-    reportRefresh({ ...this.#about(), outcome });
+    reportRefresh({ ...this.#fetch.about, outcome });
   }
 
   /** Once for each outage. */
   #reportOutage(error: OIDCCallbackError, { expiresAt }: CachedToken): void {
     if (this.#isOutageReported) return;
     this.#isOutageReported = true;
-    reportOutage({ ...this.#about(), code: error.code, error, expiresAt: toDate(expiresAt) });
-  }
-
-  #about(): TokenEvent {
-    return { environment: this.#source.name, ...this.#key };
+    reportOutage({ ...this.#fetch.about, code: error.code, error, expiresAt: toDate(expiresAt) });
   }
 }

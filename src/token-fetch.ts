@@ -1,7 +1,7 @@
 // Asks the source for a token: one series of attempts at a time, whose answer and whose failure are shared.
 
 import { aborted, unanswered, within } from './deadline.js';
-import { reportRetry, toDate, traceAttempt } from './diagnostics.js';
+import { reportRetry, type TokenEvent, toDate, traceAttempt } from './diagnostics.js';
 import { isTransient, OIDCCallbackError, retryForMS, toCallbackError } from './errors.js';
 import { LONGEST_BACKOFF_MS, type RetryOptions, retry } from './retry.js';
 import type { CachedToken, Patience, TokenKey, TokenSource } from './token-source.js';
@@ -25,6 +25,8 @@ export interface Keeper {
 }
 
 export class TokenFetch {
+  /** What its events say of it. */
+  readonly about: TokenEvent;
   readonly #key: TokenKey;
   readonly #source: TokenSource;
   readonly #keeper: Keeper;
@@ -46,6 +48,7 @@ export class TokenFetch {
 
   /** @param skipCache - whether the source's own cache, if it has one, is not to be believed */
   constructor(key: TokenKey, source: TokenSource, keeper: Keeper, skipCache: boolean) {
+    this.about = { environment: source.name, ...key };
     this.#key = key;
     this.#source = source;
     this.#keeper = keeper;
@@ -55,6 +58,10 @@ export class TokenFetch {
   /** When the source was asked last, by the clock of `performance.now()`. */
   get askedAt(): number {
     return this.#askedAt;
+  }
+
+  get isForgotten(): boolean {
+    return this.#isForgotten;
   }
 
   /** How long the last answer took. */
@@ -146,7 +153,7 @@ export class TokenFetch {
       budgetMS: this.#source.timeoutMS,
       onRetry: (failure, attempt, backoffMS) => {
         this.#failure = failure;
-        reportRetry({ ...this.#about(), attempt, code: failure.code, backoffMS });
+        reportRetry({ ...this.about, attempt, code: failure.code, backoffMS });
       },
       ...options,
     });
@@ -170,16 +177,12 @@ export class TokenFetch {
       return token;
     };
     try {
-      const token = await traceAttempt(() => ({ ...this.#about(), attempt }), load);
+      const token = await traceAttempt(() => ({ ...this.about, attempt }), load);
       if (!signal.aborted) this.#tookMS = performance.now() - startedAt;
       return token;
     } finally {
       this.#unsettled.delete(startedAt);
     }
-  }
-
-  #about() {
-    return { environment: this.#source.name, ...this.#key };
   }
 }
 

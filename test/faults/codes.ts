@@ -76,12 +76,18 @@ const UNAVAILABLE = 'ERR_OIDC_CREDENTIAL_UNAVAILABLE';
 
 const status = (code: number) => ({ kind: 'status', status: code }) as const;
 const page = '<!DOCTYPE html><title>Not here</title>';
-const noAudience: Final = {
-  code: 'ERR_OIDC_AUDIENCE_MISSING',
-  options: { audience: null },
-  requests: 0,
+
+/** What no source does for anybody. */
+const refusals = {
+  '401': { fault: status(401), code: DENIED, requests: 1 },
+  '403': { fault: status(403), code: DENIED, requests: 1 },
+  'no audience': { code: 'ERR_OIDC_AUDIENCE_MISSING', options: { audience: null }, requests: 0 },
+} satisfies Record<string, Final>;
+const unknownIdentity: Final = {
+  options: { clientId: 'a9999999-9999-4999-8999-999999999999' },
+  code: IDENTITY_NOT_FOUND,
+  requests: 1,
 };
-const unknownClient = 'a9999999-9999-4999-8999-999999999999';
 
 /** The SDK of Azure says that there was a "network error", and no more, of everything that it cannot read. */
 const azure = {
@@ -127,14 +133,8 @@ export const codes = {
     },
     final: {
       '400 Identity not found': { fault: status(400), code: UNAVAILABLE, requests: 1 },
-      'an identity that is not assigned': {
-        options: { clientId: unknownClient },
-        code: IDENTITY_NOT_FOUND,
-        requests: 1,
-      },
-      '401': { fault: status(401), code: DENIED, requests: 1 },
-      '403': { fault: status(403), code: DENIED, requests: 1 },
-      'no audience': noAudience,
+      'an identity that is not assigned': unknownIdentity,
+      ...refusals,
     },
   },
   'App Service': {
@@ -146,14 +146,8 @@ export const codes = {
     },
     final: {
       '400 that there is no identity': { fault: status(400), code: UNAVAILABLE, requests: 1 },
-      'an identity that is not assigned': {
-        options: { clientId: unknownClient },
-        code: IDENTITY_NOT_FOUND,
-        requests: 1,
-      },
-      '401': { fault: status(401), code: DENIED, requests: 1 },
-      '403': { fault: status(403), code: DENIED, requests: 1 },
-      'no audience': noAudience,
+      'an identity that is not assigned': unknownIdentity,
+      ...refusals,
     },
   },
   Entra: {
@@ -164,14 +158,8 @@ export const codes = {
     final: {
       // Entra is a service with one address: what it does not know there is a mistake.
       '400': { fault: status(400), code: DENIED, requests: 1 },
-      '401': { fault: status(401), code: DENIED, requests: 1 },
-      '403': { fault: status(403), code: DENIED, requests: 1 },
-      'an unknown application': {
-        options: { clientId: unknownClient },
-        code: IDENTITY_NOT_FOUND,
-        requests: 1,
-      },
-      'no audience': noAudience,
+      'an unknown application': unknownIdentity,
+      ...refusals,
     },
   },
   'the GCP metadata server': {
@@ -181,9 +169,7 @@ export const codes = {
     passing: { ...google, 'no answer': { code: UNREACHABLE, silent: 'some' } },
     final: {
       '400': { fault: status(400), code: UNAVAILABLE, requests: 1 },
-      '401': { fault: status(401), code: DENIED, requests: 1 },
-      '403': { fault: status(403), code: DENIED, requests: 1 },
-      'no audience': noAudience,
+      ...refusals,
     },
   },
   'IAM generateIdToken': {
@@ -191,9 +177,7 @@ export const codes = {
     passing: { ...google, 'no answer': { code: TIMEOUT, silent: 'all' } },
     final: {
       '400': { fault: status(400), code: UNAVAILABLE, requests: 1 },
-      '401': { fault: status(401), code: DENIED, requests: 1 },
-      '403': { fault: status(403), code: DENIED, requests: 1 },
-      'no audience': noAudience,
+      ...refusals,
     },
   },
   'the token file': {

@@ -1,8 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { OIDCCallbackError } from '../../src/errors.js';
 import { KeptToken } from '../../src/kept-token.js';
 import type { CachedToken, Patience, TokenSource } from '../../src/token-source.js';
 import { type CompiledSource, compileSource } from './compiled-source.js';
+import { useFakeClock } from './fake-clock.js';
 import { failureOf, microtasksUntilSettled } from './promises.js';
 import {
   type Asked,
@@ -22,17 +23,7 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const ABOUT = { environment: 'TestCallback', ...KEY };
 
-const random = vi.spyOn(Math, 'random');
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  // Such a clock begins at 0, which would hide what is measured from there.
-  vi.advanceTimersByTime(12_345);
-  random.mockReturnValue(0.5);
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+const random = useFakeClock();
 
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 /** The wall clock alone: what a sleeping machine, or somebody who sets it, does to timers. */

@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { OIDCCallbackError, type OIDCCallbackErrorCode } from '../../src/errors.js';
 import { LONGEST_BACKOFF_MS, type RetryOptions, retry } from '../../src/retry.js';
+import { useFakeClock } from './fake-clock.js';
 import { type Deferred, deferred, failureOf } from './promises.js';
 
 const transient = (message = 'throttled') => new OIDCCallbackError('ERR_OIDC_RATE_LIMITED', message);
@@ -14,17 +15,7 @@ const within = (budgetMS: number, more: Partial<RetryOptions> = {}): RetryOption
   ...more,
 });
 
-const random = vi.spyOn(Math, 'random');
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  // Such a clock begins at 0, which would hide what is measured from there.
-  vi.advanceTimersByTime(12_345);
-  random.mockReturnValue(0.5);
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+const random = useFakeClock();
 
 /** An operation whose n-th attempt does what the n-th step says (the last one for all that follow). */
 function operation(...steps: ((signal: AbortSignal) => unknown)[]) {
