@@ -153,8 +153,11 @@ const LAST_RULE: Rule = {
   message: (_, faults) => `No Azure credential can be had here: ${scrub(lastText(faults))}`,
 };
 
-function nothingAnswers(): string {
-  return 'Nothing answered at the Azure identity endpoint, or the connection broke, or the answer was not JSON: its SDK does not tell these apart. Is this an Azure host with a managed identity? Does a network policy, firewall or service mesh block it?';
+function nothingAnswers(_: AzureRequest, faults: readonly Fault[]): string {
+  const login = says(/\baz login\b|Azure CLI could not be found/i)(faults)
+    ? ' On a laptop, log in with `az login`.'
+    : '';
+  return `Nothing answered at the Azure identity endpoint, or the connection broke, or the answer was not JSON: its SDK does not tell these apart. Is this an Azure host with a managed identity? Does a network policy, firewall or service mesh block it?${login}`;
 }
 
 /** The error, its causes and those it aggregates, outermost first. */

@@ -2,4 +2,9 @@
 // CommonJS module has names besides its exports, so they are listed.
 
 export type * from './azure.js';
-export { AzureCallback, AzureManagedIdentityCallback, AzureWorkloadIdentityCallback } from './azure.js';
+export {
+  AZURE_DOCUMENTDB,
+  AzureCallback,
+  AzureManagedIdentityCallback,
+  AzureWorkloadIdentityCallback,
+} from './azure.js';

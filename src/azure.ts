@@ -9,3 +9,4 @@ export {
   AzureWorkloadIdentityCallback,
   type AzureWorkloadIdentityCallbackOptions,
 } from './azure-workload-identity.js';
+export { AZURE_DOCUMENTDB, type AzureDocumentDB } from './documentdb.js';

@@ -62,6 +62,9 @@ export interface AccessToken {
   readonly refreshAfterTimestamp?: number | undefined;
 }
 
+/** Asks a callback's source once, past what is kept and tried again: for a callback that stands for others. */
+export let getTokenFrom: (callback: OIDCCallback, request: GetTokenRequest) => Promise<AccessToken>;
+
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DRIVER_TIMEOUT_MS = 60_000;
 const LATEST_DATE_MS = 8.64e15;
@@ -98,6 +101,10 @@ export interface OIDCCallback {
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
 export abstract class OIDCCallback extends Callable<OIDCCallbackParams, Promise<OIDCCallbackResult>> {
+  static {
+    getTokenFrom = (callback, request) => callback.getToken(request);
+  }
+
   readonly #audience: string | undefined;
   readonly #timeoutMS: number;
   readonly #cache: TokenCache;

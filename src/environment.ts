@@ -1,39 +1,47 @@
-// Which callback an environment's name stands for, and one of each kind for the whole process.
+// Which callback an environment's name stands for.
 
 import { hasWorkloadIdentity } from './azure-credential.js';
+import { AzureCallback } from './azure-default.js';
 import { AzureManagedIdentityCallback } from './azure-managed-identity.js';
 import { AzureWorkloadIdentityCallback } from './azure-workload-identity.js';
-import type { OIDCCallback, OIDCCallbackOptions } from './callback.js';
+import type { OIDCCallback } from './callback.js';
+import { DeveloperCredential } from './developer-credential.js';
+import { GcpCallback } from './gcp-default.js';
 import { GcpMetadataCallback } from './gcp-metadata.js';
 import { KubernetesCallback } from './kubernetes-token.js';
 
-/** The names that the driver gives to its environments. */
-export type EnvironmentName = 'azure' | 'gcp' | 'k8s';
+/** The names that the driver gives to its environments, and `developer`: a person's login on a laptop. */
+export type EnvironmentName = 'azure' | 'gcp' | 'k8s' | 'developer';
 
-type CallbackClass = new (options: OIDCCallbackOptions) => OIDCCallback;
+/** What is passed on, where it means something. */
+export interface EnvironmentOptions {
+  readonly audience?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly targetPrincipal?: string | undefined;
+}
 
-const CLASSES: Readonly<Record<EnvironmentName, () => CallbackClass>> = {
-  azure: () => (hasWorkloadIdentity() ? AzureWorkloadIdentityCallback : AzureManagedIdentityCallback),
-  gcp: () => GcpMetadataCallback,
-  k8s: () => KubernetesCallback,
+type MakeCallback = (options: EnvironmentOptions) => OIDCCallback;
+
+const CALLBACKS: Readonly<Record<EnvironmentName, MakeCallback>> = {
+  azure: ({ audience }) =>
+    hasWorkloadIdentity()
+      ? new AzureWorkloadIdentityCallback({ audience })
+      : new AzureManagedIdentityCallback({ audience }),
+  gcp: ({ audience }) => new GcpMetadataCallback({ audience }),
+  k8s: ({ audience, tokenFile }) => new KubernetesCallback({ audience, tokenFile }),
+  developer: ({ audience, targetPrincipal }) =>
+    targetPrincipal === undefined
+      ? new AzureCallback({ audience, credential: new DeveloperCredential() })
+      : new GcpCallback({ audience, targetPrincipal }),
 };
 
-/** Held weakly: a callback that no client uses any more takes its timers and tokens with it. */
-const shared = new Map<string, WeakRef<OIDCCallback>>();
+/** For messages. */
+export const ENVIRONMENT_NAMES = 'azure, gcp, k8s or, for a login on a laptop, developer';
 
-/**
- * The callback of an environment for an audience and a username; the same one for the same arguments, so that
- * a thousand clients make one token request.
- */
-export function sharedCallback(
-  environment: EnvironmentName,
-  { audience, username }: { readonly audience?: string; readonly username?: string },
-): OIDCCallback {
-  const Class = CLASSES[environment]();
-  const key = JSON.stringify([Class.name, audience, username]);
-  const known = shared.get(key)?.deref();
-  if (known) return known;
-  const callback = new Class(audience === undefined ? {} : { audience });
-  shared.set(key, new WeakRef(callback));
-  return callback;
+export function isEnvironmentName(name: unknown): name is EnvironmentName {
+  return typeof name === 'string' && Object.hasOwn(CALLBACKS, name);
+}
+
+export function callbackOf(environment: EnvironmentName, options: EnvironmentOptions): OIDCCallback {
+  return CALLBACKS[environment](options);
 }

@@ -80,6 +80,11 @@ export function checkedIdToken(token: string, audience: string, source: string):
 
 /** @throws OIDCCallbackError `ERR_OIDC_METADATA_PROXIED` */
 export function requireDirectMetadataServer(): void {
+  requireDirect(metadataServerUrl(), 'google', [METADATA_NAME]);
+}
+
+/** As the SDK finds it. */
+export function metadataServerUrl(): string {
   const host = process.env.GCE_METADATA_IP || process.env.GCE_METADATA_HOST || METADATA_ADDRESS;
-  requireDirect(/^https?:\/\//.test(host) ? host : `http://${host}`, 'google', [METADATA_NAME]);
+  return /^https?:\/\//.test(host) ? host : `http://${host}`;
 }

@@ -2,4 +2,4 @@
 // CommonJS module has names besides its exports, so they are listed.
 
 export type * from './index.js';
-export { OIDCCallback, OIDCCallbackError, workloadIdentity } from './index.js';
+export { EnvironmentCallback, OIDCCallback, OIDCCallbackError, workloadIdentity } from './index.js';

@@ -10,4 +10,6 @@ export {
 } from './callback.js';
 export { type WorkloadIdentityOptions, workloadIdentity } from './connection-string.js';
 export type { FetchEvent, OutageEvent, RefreshEvent, RetryEvent, TokenEvent } from './diagnostics.js';
+export type { EnvironmentName } from './environment.js';
+export { EnvironmentCallback, type EnvironmentCallbackOptions } from './environment-callback.js';
 export { OIDCCallbackError, type OIDCCallbackErrorCode } from './errors.js';

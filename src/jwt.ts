@@ -50,17 +50,21 @@ export function readClaims(
 
 /** Throws unless the token is for `audience`. Both are named: an audience is no secret. */
 export function requireAudienceClaim(claims: Claims, audience: string, source: string, remedy: string): void {
-  const found = audiences(claims);
-  if (found.includes(audience)) return;
+  if (audiences(claims).includes(audience)) return;
   throw new OIDCCallbackError(
     'ERR_OIDC_AUDIENCE_MISMATCH',
-    `${source} has a token for ${found.length ? found.slice(0, 5).map(quote).join(', ') : 'no audience'}, and '${audience}' was asked for. ${remedy}`,
+    `${source} has a token for ${namesOf(claims)}, and '${audience}' was asked for. ${remedy}`,
   );
 }
 
 /** The token's audiences, as a list whichever form the claim has. */
 export function audiences({ aud }: Claims): string[] {
   return [aud].flat().filter((value): value is string => typeof value === 'string');
+}
+
+/** The token's audiences, for a message. */
+export function namesOf(claims: Claims): string {
+  return audiences(claims).slice(0, 5).map(quote).join(', ') || 'no audience';
 }
 
 /** When the token expires, in milliseconds since the epoch; undefined where it does not say. */

@@ -19,8 +19,9 @@ export interface KubernetesCallbackOptions extends OIDCCallbackOptions {
   tokenFile?: string | undefined;
 }
 
+export const STANDARD_TOKEN_PATH = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 const STANDARD_FILE: TokenFile = {
-  path: '/var/run/secrets/kubernetes.io/serviceaccount/token',
+  path: STANDARD_TOKEN_PATH,
   origin: "Kubernetes' standard path",
 };
 /** The driver's own order, of its `ENVIRONMENT:k8s`. */

@@ -29,7 +29,7 @@ const repository = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Variables by which a machine would tell an SDK where it runs; a test's own `env` is the only source of them. */
 const ambient =
-  /^(AZURE_|IDENTITY_|MSI_|GOOGLE_|GCE_|GCP_|GCLOUD_|AWS_|KUBERNETES_|NODE_OPTIONS$|(HTTPS?|ALL|NO)_PROXY$)/i;
+  /^(AZURE_|IDENTITY_|MSI_|GOOGLE_|GCE_|GCP_|GCLOUD_|AWS_|KUBERNETES_|MONGODB_OIDC_|NODE_OPTIONS$|(HTTPS?|ALL|NO)_PROXY$)/i;
 
 /** The variables of a child: what this machine has, but for those, and its own. */
 export function childEnvironment(own: Record<string, string> = {}): NodeJS.ProcessEnv {

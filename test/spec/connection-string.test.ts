@@ -4,7 +4,12 @@
 
 import { readFile } from 'node:fs/promises';
 import type { MongoClientOptions } from 'mongodb';
-import { type OIDCCallback, OIDCCallbackError, workloadIdentity } from 'mongodb-workload-identity';
+import {
+  EnvironmentCallback,
+  type OIDCCallback,
+  OIDCCallbackError,
+  workloadIdentity,
+} from 'mongodb-workload-identity';
 import { AzureManagedIdentityCallback } from 'mongodb-workload-identity/azure';
 import { GcpMetadataCallback } from 'mongodb-workload-identity/gcp';
 import { KubernetesCallback } from 'mongodb-workload-identity/kubernetes';
@@ -17,6 +22,7 @@ import { edges } from './stage.js';
 
 const uri = (properties: string, user = '') =>
   `mongodb://${user}localhost/?authMechanism=MONGODB-OIDC&authMechanismProperties=${properties}`;
+const withoutProperties = 'mongodb://localhost/?authMechanism=MONGODB-OIDC';
 const azure = (resource: string, user = 'user@') => uri(`ENVIRONMENT:azure,TOKEN_RESOURCE:${resource}`, user);
 const gcp = uri('ENVIRONMENT:gcp,TOKEN_RESOURCE:foo');
 const k8s = uri('ENVIRONMENT:k8s');
@@ -48,7 +54,7 @@ const INVALID: [number: number, what: string, uri: string][] = [
   [50, 'a password, for test', uri('ENVIRONMENT:test', 'user:pass@')],
   [51, 'a user name, for test', uri('ENVIRONMENT:test', 'principalName@')],
   [52, 'an unknown ENVIRONMENT', uri('ENVIRONMENT:invalid')],
-  [53, 'neither ENVIRONMENT nor callback', 'mongodb://localhost/?authMechanism=MONGODB-OIDC'],
+  [53, 'neither ENVIRONMENT nor callback, nor audience', withoutProperties],
   [54, 'an unknown property alone', uri('UnsupportedProperty:unexisted')],
   [61, 'a password, for azure', azure('foo', 'user:pass@')],
   [62, 'azure without TOKEN_RESOURCE', uri('ENVIRONMENT:azure', 'username@')],
@@ -59,6 +65,7 @@ const INVALID: [number: number, what: string, uri: string][] = [
 
 /** What `workloadIdentity` takes besides, as it says. */
 const ALLOWED: [number: number, what: string, uri: string, expected: Expected][] = [
+  [53, 'no ENVIRONMENT, where audience is given', withoutProperties, { Class: EnvironmentCallback }],
   [62, 'azure without TOKEN_RESOURCE, where audience is given', uri('ENVIRONMENT:azure', 'user@'), ofUser()],
   [65, 'gcp likewise, without the password', uri('ENVIRONMENT:gcp'), { Class: GcpMetadataCallback }],
   [55, 'azure without authMechanism', withoutMechanism(azure('foo')), ofUser('foo')],

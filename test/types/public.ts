@@ -12,6 +12,7 @@ import {
 } from 'mongodb';
 import {
   type AccessToken,
+  EnvironmentCallback,
   OIDCCallback,
   type OIDCCallbackContext,
   OIDCCallbackError,
@@ -20,6 +21,7 @@ import {
   workloadIdentity,
 } from 'mongodb-workload-identity';
 import {
+  AZURE_DOCUMENTDB,
   AzureCallback,
   AzureManagedIdentityCallback,
   AzureWorkloadIdentityCallback,
@@ -36,6 +38,8 @@ class OwnCallback extends OIDCCallback {
 }
 
 export const callbacks: readonly OIDCCallbackFunction[] = [
+  new EnvironmentCallback(),
+  new EnvironmentCallback({ audience, environment: 'developer', targetPrincipal: 'a@b' }),
   new AzureCallback({ audience }),
   new AzureManagedIdentityCallback({ audience, clientId: 'client' }),
   new AzureWorkloadIdentityCallback(),
@@ -46,7 +50,10 @@ export const callbacks: readonly OIDCCallbackFunction[] = [
   new OwnCallback({ timeoutMS: 1_000, refreshAhead: false }),
 ];
 
-export const properties: AuthMechanismProperties = { OIDC_CALLBACK: new KubernetesCallback() };
+export const properties: AuthMechanismProperties = {
+  OIDC_CALLBACK: new KubernetesCallback(),
+  ALLOWED_HOSTS: AZURE_DOCUMENTDB.public.allowedHosts,
+};
 
 // Results and contexts are the driver's.
 type Extends<Part, Whole> = Part extends Whole ? true : never;
@@ -71,6 +78,10 @@ export function refused(): unknown[] {
     new KubernetesCallback({ timeoutMS: '30s' }),
     // @ts-expect-error: an option of another class
     new GcpMetadataCallback({ clientId: 'client' }),
+    // @ts-expect-error: an environment that is not known
+    new EnvironmentCallback({ environment: 'aws' }),
+    // @ts-expect-error: likewise
+    workloadIdentity('mongodb://host', { environment: 'aws' }),
     // @ts-expect-error: two names for one identity
     new AzureManagedIdentityCallback({ clientId: 'client', resourceId: '/subscriptions/1' }),
     // @ts-expect-error: a credential, and options for making one

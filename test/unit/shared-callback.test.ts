@@ -1,12 +1,16 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { AzureCallback } from '../../src/azure-default.js';
 import { AzureManagedIdentityCallback } from '../../src/azure-managed-identity.js';
 import { AzureWorkloadIdentityCallback } from '../../src/azure-workload-identity.js';
 import { OIDCCallback } from '../../src/callback.js';
-import { type EnvironmentName, sharedCallback } from '../../src/environment.js';
+import type { EnvironmentName } from '../../src/environment.js';
+import { EnvironmentCallback } from '../../src/environment-callback.js';
+import { GcpCallback } from '../../src/gcp-default.js';
 import { GcpMetadataCallback } from '../../src/gcp-metadata.js';
 import { GkeCallback, KubernetesCallback } from '../../src/kubernetes-token.js';
+import { type SharedCallbackOptions, sharedCallback } from '../../src/shared-callback.js';
 import { readTokenFile } from '../../src/token-file.js';
 import { jwt } from './jwts.js';
 
@@ -35,7 +39,10 @@ describe('the callback of an environment', () => {
     expect(sharedCallback('gcp', {}).constructor).toBe(GcpMetadataCallback);
     expect(sharedCallback('k8s', {}).constructor).toBe(KubernetesCallback);
     expect(sharedCallback('k8s', {})).not.toBeInstanceOf(GkeCallback);
-    for (const name of ['azure', 'gcp', 'k8s'] as const) {
+    expect(sharedCallback('developer', {}).constructor).toBe(AzureCallback);
+    expect(sharedCallback('developer', { targetPrincipal: 'a@b' }).constructor).toBe(GcpCallback);
+    expect(sharedCallback(undefined, {}).constructor).toBe(EnvironmentCallback);
+    for (const name of ['azure', 'gcp', 'k8s', 'developer', undefined] as const) {
       expect(sharedCallback(name, {})).toBeInstanceOf(OIDCCallback);
     }
   });
@@ -78,7 +85,7 @@ describe('the callback of an environment', () => {
 });
 
 describe('callbacks are shared', () => {
-  const kinds: [EnvironmentName, { audience?: string; username?: string }][] = [
+  const kinds: [EnvironmentName | undefined, SharedCallbackOptions][] = [
     ['azure', {}],
     ['azure', { audience: 'a' }],
     ['azure', { audience: 'b' }],
@@ -90,6 +97,12 @@ describe('callbacks are shared', () => {
     ['gcp', { audience: 'a' }],
     ['k8s', {}],
     ['k8s', { audience: 'a' }],
+    ['developer', { audience: 'a' }],
+    ['developer', { audience: 'a', targetPrincipal: 'a@b' }],
+    [undefined, {}],
+    [undefined, { audience: 'a' }],
+    [undefined, { audience: 'a', username: 'a' }],
+    [undefined, { audience: 'a', targetPrincipal: 'a@b' }],
   ];
 
   test('by whoever asks with the same environment, audience and username', () => {
