@@ -135,6 +135,10 @@ const expectedRequests: Record<string, Expect> = {
   'gcp-key-file': keyFile,
   'gcp-impersonation': impersonated,
   'azure-credential': entra,
+  'found-aks': entra,
+  'found-app-service': appService({ client_id: clientId }),
+  'found-gcp': metadataServer,
+  'found-gcp-uri': metadataServer,
 };
 
 const issuers: Record<string, string> = {

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
-import { workloadIdentity } from 'mongodb-workload-identity';
+import { EnvironmentCallback, workloadIdentity } from 'mongodb-workload-identity';
 import {
   AzureCallback,
   AzureManagedIdentityCallback,
@@ -66,6 +66,11 @@ const configurations = {
     const credential = new ClientAssertionCredential(tenantId, clientId, () => readFile(tokenFile, 'utf8'));
     return withCallback(uri, new AzureCallback({ credential, audience }));
   },
+  'found-aks': ({ uri, audience }) => withCallback(uri, new EnvironmentCallback({ audience })),
+  'found-app-service': ({ uri, audience }) => workloadIdentity(uri, { audience }),
+  'found-gcp': ({ uri, audience }) => withCallback(uri, new EnvironmentCallback({ audience })),
+  'found-gcp-uri': ({ uri }) => workloadIdentity(uri),
+  'found-eks': ({ uri, audience }) => withCallback(uri, new EnvironmentCallback({ audience })),
 };
 
 const PAUSE_MS = 50;

@@ -91,6 +91,11 @@ export const podWithVariable: StartSource = async (audience, lifeSeconds) => {
   return { ...clusterSource(tokens, audience), env: tokens.env };
 };
 
+export const podOfEks: StartSource = async (audience, lifeSeconds) => {
+  const pod = await podWithVariable(audience, lifeSeconds);
+  return { ...pod, env: { ...pod.env, KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
+};
+
 function azureSource(emulator: AzureEmulator, audience: string): Source {
   return {
     env: emulator.env,

@@ -11,6 +11,7 @@ import {
   gcpKeyFile,
   gcpMetadataServer,
   impersonation,
+  podOfEks,
   podWithVariable,
   podWithVolume,
   type StartSource,
@@ -92,6 +93,12 @@ const pod = {
   callback: 'KubernetesCallback',
   audience: clusterAudience,
   subject: serviceAccount,
+};
+
+const foundOut = {
+  number: undefined,
+  callback: 'EnvironmentCallback',
+  configured: 'new EnvironmentCallback({ audience })',
 };
 
 const uriStart = 'mongodb://host/?authMechanism=MONGODB-OIDC&authMechanismProperties=';
@@ -233,4 +240,14 @@ export const ways: readonly Way[] = [
     start: federatedCluster,
     configured: 'new AzureCallback({ credential: new ClientAssertionCredential(…), audience })',
   },
+  { ...aksPod, ...foundOut, id: 'found-aks' },
+  { ...site, ...foundOut, id: 'found-app-service', configured: 'mongodb://<client-id>@host' },
+  { ...gcpVm, ...foundOut, id: 'found-gcp' },
+  {
+    ...gcpVm,
+    ...foundOut,
+    id: 'found-gcp-uri',
+    configured: `mongodb://host/?authMechanismProperties=TOKEN_RESOURCE:${gcpAudience}`,
+  },
+  { ...pod, ...foundOut, id: 'found-eks', where: 'EKS', start: podOfEks },
 ];

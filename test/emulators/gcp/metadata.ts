@@ -34,6 +34,8 @@ export interface GcpMetadataOptions extends ListenOptions {
   latencyMS?: number;
   /** False: a pod on GKE whose Kubernetes service account has no Google service account bound to it. */
   bound?: boolean;
+  /** Whether it is that of a node pool with Workload Identity Federation, which answers as the pod. Default: false. */
+  gke?: boolean;
 }
 
 export interface GcpMetadataEmulator extends HttpEmulator {
@@ -64,7 +66,10 @@ class GcpMetadata extends HttpService implements GcpMetadataEmulator {
     super({
       latencyMS: options.latencyMS,
       // googleapis/gcp-metadata#657 and salrashid123/gce_metadata_server#11 show the headers, on 403 and 404 too.
-      headers: { 'metadata-flavor': 'Google', server: 'Metadata Server for VM' },
+      headers: {
+        'metadata-flavor': 'Google',
+        server: options.gke ? 'GKE Metadata Server' : 'Metadata Server for VM',
+      },
     });
     this.projectId = options.projectId ?? 'project-1';
     this.lifeSeconds = options.lifeSeconds ?? 3600;
