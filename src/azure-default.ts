@@ -35,7 +35,10 @@ export type AzureCallbackOptions = OIDCCallbackOptions &
         /** Any credential of `@azure/identity`, or an object of your own with its `getToken`. */
         credential: TokenCredential;
       } & None<DefaultCredentialOptions>)
-    | ({ credential?: undefined } & DefaultCredentialOptions)
+    | ({
+        /** Default: a `DefaultAzureCredential`. */
+        credential?: undefined;
+      } & DefaultCredentialOptions)
   );
 
 const DEFAULT_CREDENTIAL_OPTION_NAMES = [
@@ -89,7 +92,7 @@ export class AzureCallback extends OIDCCallback {
       );
       if (resourceId !== undefined && this.#clientId !== undefined) {
         throw invalidOption(
-          "managedIdentityClientId' and 'managedIdentityResourceId",
+          ['managedIdentityClientId', 'managedIdentityResourceId'],
           'name one identity twice; give at most one of them',
         );
       }

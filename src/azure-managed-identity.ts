@@ -75,7 +75,7 @@ export class AzureManagedIdentityCallback extends OIDCCallback {
     });
     if (given.length > 1) {
       throw invalidOption(
-        given.map(({ name }) => name).join("' and '"),
+        given.map(({ name }) => name),
         'name one identity twice; give at most one of clientId, resourceId and objectId',
       );
     }

@@ -68,6 +68,7 @@ const OPTIONS_OF_CLASSES = ['clientId', 'resourceId', 'objectId', 'tokenFile', '
  */
 export function workloadIdentity(
   uri: string,
+  options?: undefined,
 ): [uri: string, options: Pick<MongoClientOptions, 'authMechanism' | 'authMechanismProperties'>];
 export function workloadIdentity<Options extends MongoClientOptions>(
   uri: string,

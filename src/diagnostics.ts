@@ -7,6 +7,7 @@ import { type OIDCCallbackError, type OIDCCallbackErrorCode, toCallbackError } f
 export interface TokenEvent {
   /** The class of the callback, such as `AzureManagedIdentityCallback`. */
   readonly environment: string;
+  /** Whom the token is for. */
   readonly audience: string | undefined;
   /** The driver's `username`. */
   readonly username: string | undefined;
@@ -19,7 +20,9 @@ export interface TokenEvent {
 export interface FetchEvent extends TokenEvent {
   /** 1 for the first of a fetch. */
   readonly attempt: number;
+  /** What came of the attempt. */
   outcome?: 'token' | 'error';
+  /** How long it took, in milliseconds. */
   durationMS?: number;
   /** Of the token. */
   expiresAt?: Date | undefined;
@@ -29,9 +32,11 @@ export interface FetchEvent extends TokenEvent {
 
 /** An attempt failed and another follows, on `mongodb-workload-identity.retry`. */
 export interface RetryEvent extends TokenEvent {
+  /** The one that failed: 1 for the first of a fetch. */
   readonly attempt: number;
+  /** Of its failure. */
   readonly code: OIDCCallbackErrorCode;
-  /** Time until the next attempt. */
+  /** Time until the next attempt, in milliseconds. */
   readonly backoffMS: number;
 }
 
@@ -43,7 +48,9 @@ export interface RefreshEvent extends TokenEvent {
 
 /** The source fails and the token in memory goes on serving, on `mongodb-workload-identity.outage`. */
 export interface OutageEvent extends TokenEvent {
+  /** Of the failure. */
   readonly code: OIDCCallbackErrorCode;
+  /** What the source failed with. */
   readonly error: OIDCCallbackError;
   /** Until when the token in memory serves. */
   readonly expiresAt: Date | undefined;

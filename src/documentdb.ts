@@ -11,7 +11,7 @@ export interface AzureDocumentDB {
 }
 
 /**
- * Azure DocumentDB in Azure's three clouds. {@link workloadIdentity} recognises its hosts by itself; this is for
+ * Azure DocumentDB in Azure's three clouds. `workloadIdentity` recognises its hosts by itself; this is for
  * those who make client options of their own. The audiences of the sovereign clouds are those of Azure's other
  * open-source databases, as Azure CLI has them: not verified for DocumentDB.
  *

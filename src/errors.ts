@@ -65,6 +65,7 @@ export class OIDCCallbackError extends Error {
     isOurs = (error) => #retryForMS in error;
   }
 
+  /** What went wrong, to branch on. */
   readonly code: OIDCCallbackErrorCode;
   readonly #retryForMS: number;
 

@@ -30,8 +30,14 @@ export type GcpCallbackOptions = OIDCCallbackOptions & {
    */
   targetPrincipal?: string | undefined;
 } & (
-    | ({ /** A `GoogleAuth` of your own. */ auth: GoogleAuth } & None<GoogleAuthOptions>)
-    | ({ auth?: undefined } & GoogleAuthOptions)
+    | ({
+        /** A `GoogleAuth` of your own. */
+        auth: GoogleAuth;
+      } & None<GoogleAuthOptions>)
+    | ({
+        /** Default: one that is made of the options beside it. */
+        auth?: undefined;
+      } & GoogleAuthOptions)
   );
 
 const GOOGLE_AUTH_OPTION_NAMES = [

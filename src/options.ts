@@ -10,9 +10,13 @@ export type None<Options> = {
   readonly [Name in Options extends unknown ? keyof Options : never]?: undefined;
 };
 
-/** `ERR_OIDC_INVALID_OPTION`, naming the option. Values are not quoted: one could be a secret. */
-export function invalidOption(name: string, problem: string): OIDCCallbackError {
-  return new OIDCCallbackError('ERR_OIDC_INVALID_OPTION', `The option '${name}' ${problem}.`);
+/** `ERR_OIDC_INVALID_OPTION`, naming the options. Values are not quoted: one could be a secret. */
+export function invalidOption(name: string | readonly string[], problem: string): OIDCCallbackError {
+  const names = [name].flat();
+  return new OIDCCallbackError(
+    'ERR_OIDC_INVALID_OPTION',
+    `The option${names.length > 1 ? 's' : ''} ${names.map((each) => `'${each}'`).join(' and ')} ${problem}.`,
+  );
 }
 
 /** Throws unless `options` is an object with no keys but `names`. */

@@ -181,7 +181,7 @@ describe('AzureManagedIdentityCallback', () => {
     expectInvalid(
       AzureManagedIdentityCallback,
       options,
-      `The option '${named}' name one identity twice; give at most one of clientId, resourceId and objectId.`,
+      `The options '${named}' name one identity twice; give at most one of clientId, resourceId and objectId.`,
     );
   });
 
