@@ -12,6 +12,7 @@ const MUTATED = [
   'jwt',
   // What a connection string says
   'connection-string',
+  'workload',
   'driver-settings',
   'uri',
   'hosts',
