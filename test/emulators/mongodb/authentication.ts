@@ -87,14 +87,24 @@ export const authenticationCommands: Commands = {
     throw new CommandError(17, 'No SASL session state found');
   },
 
-  connectionStatus({ client }) {
+  /** https://www.mongodb.com/docs/manual/reference/command/connectionStatus/ */
+  connectionStatus({ command, client, state }) {
     const { identity } = client;
+    const roles = identity?.roles ?? [];
     return {
       authInfo: {
         authenticatedUsers: identity ? [{ user: identity.user, db: '$external' }] : [],
-        authenticatedUserRoles: identity?.roles.map((role) => ({ role, db: 'admin' })) ?? [],
+        authenticatedUserRoles: roles.map((role) => ({ role, db: 'admin' })),
+        ...(command.showPrivileges && { authenticatedUserPrivileges: privilegesOf(roles, state) }),
       },
       ok: 1,
     };
   },
 };
+
+/** Of a role that the server does not have, there are none. */
+function privilegesOf(roles: readonly string[], { roles: known }: ServerState): Document[] {
+  return roles
+    .filter((role) => !known || known.has(role))
+    .map(() => ({ resource: { db: '', collection: '' }, actions: ['find', 'insert', 'remove', 'update'] }));
+}

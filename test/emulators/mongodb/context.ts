@@ -22,6 +22,9 @@ export interface ServerState {
   readonly mechanisms: readonly string[];
   readonly maxWireVersion: number;
   readonly latencyMS: number;
+  readonly clockOffsetMS: number;
+  /** Undefined: all that tokens name. */
+  readonly roles: ReadonlySet<string> | undefined;
   readonly replicaSet: string | undefined;
   /** `host:port`, known once the server listens. */
   address: string;

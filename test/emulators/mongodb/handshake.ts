@@ -31,7 +31,7 @@ async function hello(command: Document, state: ServerState, client: ClientState)
     maxBsonObjectSize: MAX_BSON_BYTES,
     maxMessageSizeBytes: MAX_MESSAGE_BYTES,
     maxWriteBatchSize: 100_000,
-    localTime: new Date(),
+    localTime: new Date(Date.now() + state.clockOffsetMS),
     logicalSessionTimeoutMinutes: 30,
     connectionId: client.stats.id,
     minWireVersion: 0,

@@ -28,11 +28,13 @@ export class IdentityService {
   #providers: IdentityProvider[] = [];
   readonly #keys = new WeakMap<IdentityProvider, JWTVerifyGetKey>();
   readonly #users: ReadonlySet<string> | undefined;
+  readonly #clockOffsetMS: number;
   readonly #accepted = new Set<string>();
   readonly #revoked = new Set<string>();
 
-  constructor(providers: IdentityProvider[], users: string[] | undefined) {
+  constructor(providers: IdentityProvider[], users: string[] | undefined, clockOffsetMS: number) {
     this.#users = users && new Set(users);
+    this.#clockOffsetMS = clockOffsetMS;
     this.setProviders(providers);
   }
 
@@ -51,7 +53,7 @@ export class IdentityService {
   }
 
   isCurrent({ tokenId, expiresAtMS }: Identity): boolean {
-    return Date.now() < expiresAtMS && !this.#revoked.has(tokenId);
+    return this.#now() < expiresAtMS && !this.#revoked.has(tokenId);
   }
 
   /** @throws {TokenRefused} which says why */
@@ -69,6 +71,10 @@ export class IdentityService {
     };
     this.#accepted.add(tokenId);
     return identity;
+  }
+
+  #now(): number {
+    return Date.now() + this.#clockOffsetMS;
   }
 
   #providerOf(token: string): IdentityProvider {
@@ -95,6 +101,7 @@ export class IdentityService {
         audience: provider.audience,
         algorithms: ALGORITHMS,
         requiredClaims: ['exp', 'sub'],
+        currentDate: new Date(this.#now()),
       });
       return payload;
     } catch (error) {

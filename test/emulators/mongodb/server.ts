@@ -76,7 +76,7 @@ function initialState(options: MongoServerOptions): ServerState {
       commands: {},
     },
     log: new AuthenticationLog(),
-    identities: new IdentityService(options.identityProviders, options.users),
+    identities: new IdentityService(options.identityProviders, options.users, options.clockOffsetMS ?? 0),
     failpoints: new Failpoints(),
     store: new Store(),
     changes: new Changes(options.replicaSet !== undefined),
@@ -85,6 +85,8 @@ function initialState(options: MongoServerOptions): ServerState {
     mechanisms: options.mechanisms ?? ['MONGODB-OIDC'],
     maxWireVersion: options.maxWireVersion ?? 21,
     latencyMS: options.latencyMS ?? 0,
+    clockOffsetMS: options.clockOffsetMS ?? 0,
+    roles: options.roles && new Set(options.roles),
     replicaSet: options.replicaSet,
     address: '',
   };

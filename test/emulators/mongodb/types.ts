@@ -25,6 +25,10 @@ export interface MongoServerOptions {
   identityProviders: IdentityProvider[];
   /** The users of `$external`, as `authNamePrefix/principal`. Default: whoever has a good token. */
   users?: string[];
+  /** The roles of `admin`, as `authNamePrefix/value`. Default: all that tokens name. */
+  roles?: string[];
+  /** Its clock minus that of this machine, in milliseconds. Default: 0. */
+  clockOffsetMS?: number;
   /** PEM. Default: no TLS. */
   tls?: { key: string; cert: string };
   /** Default: `127.0.0.1`. */
