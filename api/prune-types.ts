@@ -17,7 +17,8 @@ const reached = new Set(program.getSourceFiles().map(({ fileName }) => fileName)
 for (const entry of entries) {
   if (!program.getSourceFile(entry)) throw new Error(`${entry} is missing`);
 }
-for (const name of readdirSync(dist).filter(isDeclaration)) {
+// The command exports nothing.
+for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter(isDeclaration)) {
   const path = join(dist, name);
   if (!reached.has(path)) rmSync(path);
 }

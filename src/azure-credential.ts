@@ -79,18 +79,22 @@ let refusal: unknown;
 export function requireDirectIdentityEndpoint(): void {
   if (hasWorkloadIdentity()) return; // Entra is asked, through the Internet's usual ways
   if (refusal) throw refusal;
-  const { IDENTITY_ENDPOINT, IDENTITY_HEADER, IMDS_ENDPOINT, MSI_ENDPOINT } = process.env;
-  const arc = hasArcAgent() ? ARC : undefined;
-  const hasLocal = (IDENTITY_ENDPOINT && (IDENTITY_HEADER || IMDS_ENDPOINT)) || MSI_ENDPOINT || arc;
-  const imds = hasLocal ? undefined : process.env.AZURE_POD_IDENTITY_AUTHORITY_HOST || IMDS;
   try {
-    for (const endpoint of [IDENTITY_ENDPOINT, MSI_ENDPOINT, arc, imds]) {
-      if (endpoint) requireDirect(endpoint, 'azure');
-    }
+    for (const endpoint of identityEndpoints()) requireDirect(endpoint, 'azure');
   } catch (error) {
     refusal = error;
     throw error;
   }
+}
+
+/** Where the SDK may ask for the token of a managed identity, the most likely first. */
+export function identityEndpoints(): string[] {
+  const { IDENTITY_ENDPOINT, IDENTITY_HEADER, IMDS_ENDPOINT, MSI_ENDPOINT } = process.env;
+  const arc = hasArcAgent() ? ARC : undefined;
+  const hasLocal = (IDENTITY_ENDPOINT && (IDENTITY_HEADER || IMDS_ENDPOINT)) || MSI_ENDPOINT || arc;
+  const imds = hasLocal ? undefined : process.env.AZURE_POD_IDENTITY_AUTHORITY_HOST || IMDS;
+  const endpoints = [IDENTITY_ENDPOINT, MSI_ENDPOINT, arc, imds];
+  return endpoints.filter((endpoint): endpoint is string => Boolean(endpoint));
 }
 
 function hasArcAgent(): boolean {

@@ -46,6 +46,8 @@ const AZURE_ASSET_TAG = '7783-7084-3265-9085-8269-3286-77';
 const GOOGLE_PRODUCT = /^Google( Compute Engine)?$/;
 const GKE_ISSUER = 'https://container.googleapis.com/';
 const GKE_METADATA_SERVER = 'GKE Metadata Server';
+/** With the OIDC issuer of the cluster turned on, and without. */
+const AKS_ISSUER = /^https:\/\/[^/]+\.(oic\.[\w-]+\.azure\.[a-z]+|azmk8s\.[a-z.]+)(\/|:|$)/;
 
 /**
  * From the most particular to the least: the first row that fits decides. What several rows fit:
@@ -125,6 +127,12 @@ export async function detect(surroundings: Surroundings, audience: string): Prom
   throw unknown(look, kubernetes);
 }
 
+/** Whether this is a pod of AKS, by the issuer of its token or by its node. */
+export async function isOnAKS({ env, root }: Omit<Surroundings, 'askMetadataServer'>): Promise<boolean> {
+  const look = new Look({ env, root, askMetadataServer: async () => undefined }, '');
+  return (await look.kubernetes()) && (await look.aks());
+}
+
 /** Looks at things, and keeps note of what it saw. */
 class Look {
   readonly notes: string[] = [];
@@ -194,6 +202,12 @@ class Look {
       `the metadata server (${server ?? 'without a name'}) is the node's: turn on Workload Identity Federation for this node pool, and do not use hostNetwork`,
     );
     return undefined;
+  }
+
+  async aks(): Promise<boolean> {
+    const { iss } = (await this.#claims(STANDARD_TOKEN_PATH)) ?? {};
+    if (typeof iss === 'string' && AKS_ISSUER.test(iss)) return true;
+    return (await this.file(ASSET_TAG, (text) => text === AZURE_ASSET_TAG)) !== undefined;
   }
 
   async #tokenFiles(): Promise<string[]> {

@@ -16,23 +16,26 @@ export type EnvironmentName = 'azure' | 'gcp' | 'k8s' | 'developer';
 /** What is passed on, where it means something. */
 export interface EnvironmentOptions {
   readonly audience?: string | undefined;
+  readonly timeoutMS?: number | undefined;
   readonly tokenFile?: string | undefined;
+  readonly serviceAccountEmail?: string | undefined;
   readonly targetPrincipal?: string | undefined;
 }
 
 type MakeCallback = (options: EnvironmentOptions) => OIDCCallback;
 
 const CALLBACKS: Readonly<Record<EnvironmentName, MakeCallback>> = {
-  azure: ({ audience }) =>
+  azure: ({ audience, timeoutMS }) =>
     hasWorkloadIdentity()
-      ? new AzureWorkloadIdentityCallback({ audience })
-      : new AzureManagedIdentityCallback({ audience }),
-  gcp: ({ audience }) => new GcpMetadataCallback({ audience }),
-  k8s: ({ audience, tokenFile }) => new KubernetesCallback({ audience, tokenFile }),
-  developer: ({ audience, targetPrincipal }) =>
+      ? new AzureWorkloadIdentityCallback({ audience, timeoutMS })
+      : new AzureManagedIdentityCallback({ audience, timeoutMS }),
+  gcp: ({ audience, timeoutMS, serviceAccountEmail }) =>
+    new GcpMetadataCallback({ audience, timeoutMS, serviceAccountEmail }),
+  k8s: ({ audience, timeoutMS, tokenFile }) => new KubernetesCallback({ audience, timeoutMS, tokenFile }),
+  developer: ({ audience, timeoutMS, targetPrincipal }) =>
     targetPrincipal === undefined
-      ? new AzureCallback({ audience, credential: new DeveloperCredential() })
-      : new GcpCallback({ audience, targetPrincipal }),
+      ? new AzureCallback({ audience, timeoutMS, credential: new DeveloperCredential() })
+      : new GcpCallback({ audience, timeoutMS, targetPrincipal }),
 };
 
 /** For messages. */

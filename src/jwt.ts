@@ -1,12 +1,14 @@
 // Reads, and never verifies, JSON Web Tokens: the server is the one that verifies.
 
 import { OIDCCallbackError } from './errors.js';
+import { redact } from './secrets.js';
 
 /** The farthest that a `Date` can hold. */
 const LAST_SECOND = 8.64e12;
 
-/** The claims this package looks at. */
+/** What the payload of a token says. */
 export interface Claims {
+  readonly [name: string]: unknown;
   readonly iss?: unknown;
   readonly aud?: unknown;
   readonly exp?: unknown;
@@ -69,20 +71,37 @@ export function namesOf(claims: Claims): string {
 
 /** When the token expires, in milliseconds since the epoch; undefined where it does not say. */
 export function expiryOf({ exp }: Claims): number | undefined {
-  return typeof exp === 'number' && Math.abs(exp) <= LAST_SECOND ? exp * 1000 : undefined;
+  return millisecondsOf(exp);
+}
+
+/** A time of a token, which is in seconds, in milliseconds since the epoch; undefined where it is none. */
+export function millisecondsOf(seconds: unknown): number | undefined {
+  return typeof seconds === 'number' && Math.abs(seconds) <= LAST_SECOND ? seconds * 1000 : undefined;
 }
 
 function parseObject(part: string | undefined): Claims | undefined {
   try {
     const value: unknown = JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Claims)
+      : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** A claim in a message: on one line, and not endless. */
-function quote(audience: string): string {
-  const shown = audience.replace(/\p{Cc}/gu, ' ');
-  return `'${shown.length > 200 ? `${shown.slice(0, 200)}…` : shown}'`;
+/** A claim in a message. */
+export function quote(claim: string): string {
+  return `'${oneLine(claim)}'`;
+}
+
+/** Foreign text on one line, not endless, and with nothing in it that a terminal would act upon. */
+export function oneLine(text: string, limitCharacters = 200): string {
+  const shown = redact(text.slice(0, limitCharacters)).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ');
+  return text.length > limitCharacters ? `${shown}…` : shown;
+}
+
+/** The header of a token whose claims could be read. */
+export function readHeader(token: string): Readonly<Record<string, unknown>> {
+  return parseObject(token.split('.')[0]) ?? {};
 }

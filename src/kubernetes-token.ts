@@ -8,6 +8,7 @@ import {
 } from './callback.js';
 import { audiences, type Claims, readClaims, requireAudienceClaim } from './jwt.js';
 import { requireString } from './options.js';
+import { otherReceiverOf } from './other-receivers.js';
 import { readTokenFile, START_UP_MS, type TokenFile } from './token-file.js';
 
 /** Options of {@link KubernetesCallback} and {@link GkeCallback}. */
@@ -29,12 +30,6 @@ const PATH_VARIABLES = ['AZURE_FEDERATED_TOKEN_FILE', 'AWS_WEB_IDENTITY_TOKEN_FI
 
 /** A volume can be given another token long before the one in memory expires. */
 const LONGEST_LOOK_AWAY_MS = 3_600_000;
-
-/** Whoever receives a token for one of these can exchange it for the cloud identity of the pod. */
-const EXCHANGE_AUDIENCE =
-  /^(sts\.amazonaws\.com(\.cn)?$|api:\/\/AzureADTokenExchange|https:\/\/iam\.googleapis\.com\/)/i;
-const API_SERVER_AUDIENCE =
-  /^(https:\/\/kubernetes\.default(\.svc|$)|https:\/\/container\.googleapis\.com\/)/i;
 
 /**
  * Tokens from a service-account token file: a projected volume with `audience` and `expirationSeconds`. The
@@ -106,9 +101,7 @@ export class GkeCallback extends KubernetesCallback {
 let warned = false;
 
 function warnAboutReplay(claims: Claims, path: string): void {
-  const audience = audiences(claims).find(
-    (aud) => EXCHANGE_AUDIENCE.test(aud) || API_SERVER_AUDIENCE.test(aud) || aud === claims.iss,
-  );
+  const audience = audiences(claims).find((aud) => otherReceiverOf(aud, claims.iss));
   if (audience === undefined || warned) return;
   warned = true;
   process.emitWarning(

@@ -1,0 +1,299 @@
+// MongoDB: the way to each host, what answers there, and whether it takes the token.
+
+import { resolveSrv, resolveTxt } from 'node:dns/promises';
+import type { MongoClient, MongoClientOptions } from 'mongodb';
+import { OIDCCallbackError } from '../errors.js';
+import { isLoopback } from '../hosts.js';
+import type { Claims } from '../jwt.js';
+import { scrub, textOf } from '../secrets.js';
+import type { Workload } from '../workload.js';
+import { causesOf, likelyCauses, type Situation } from './causes.js';
+import type { Surveyed } from './environment-step.js';
+import {
+  codeOf,
+  connectTo,
+  type Host,
+  nameOf,
+  resolveHost,
+  shakeHands,
+  type TLSParameters,
+  tlsParameters,
+} from './network.js';
+import type { Installed } from './packages.js';
+import { CheckFailed, type Outcome, ok, type Report, warning } from './report.js';
+import type { IdentityProvider } from './server-config.js';
+
+/** What the earlier steps found out. */
+export interface Prepared {
+  readonly workload: Workload;
+  readonly driver: Installed;
+  readonly surveyed: Surveyed | undefined;
+  /** Of the token; undefined where there is none. */
+  readonly claims: Claims | undefined;
+  readonly situation: Situation;
+  readonly providers: readonly IdentityProvider[] | undefined;
+  readonly timeoutMS: number;
+}
+
+type Client = Pick<MongoClient, 'db' | 'close'>;
+type MakeClient = new (uri: string, options: MongoClientOptions) => Client;
+
+/** MongoDB 7.0, the first with MONGODB-OIDC. */
+const OLDEST_WIRE_VERSION = 21;
+const DEFAULT_PORT = 27017;
+const AUTHENTICATION_FAILED = 18;
+const MECHANISM_UNAVAILABLE = 334;
+
+/** @returns whether the server took the token */
+export async function examineMongoDB(prepared: Prepared, report: Report): Promise<boolean> {
+  const { workload, driver, surveyed, claims, timeoutMS } = prepared;
+  const hosts = await report.check('mongodb', 'name', 'looking for the hosts', () => findHosts(workload));
+  if (!hosts) return false;
+  const parameters = tlsParameters(workload.connection);
+  const way = { usesTLS: workload.usesTLS, parameters, timeoutMS };
+  let first: Host | undefined;
+  for (const host of hosts) {
+    const title = `connecting to ${nameOf(host)}`;
+    const isReached = await report.check('mongodb', 'host', title, () => travel(host, way));
+    if (isReached) first ??= host;
+  }
+  if (!first) return false;
+
+  const { MongoClient } = driver.load() as { MongoClient: MakeClient };
+  const reached = first;
+  const server = await report.check('mongodb', 'hello', 'saying hello', () =>
+    sayHello(MongoClient, reached, way, prepared),
+  );
+  if (!server) return false;
+  if (!surveyed || !claims) {
+    report.note('mongodb', 'authentication', { status: 'skipped', summary: 'Not tried: there is no token' });
+    return false;
+  }
+  const situation = { ...prepared.situation, clockOffsetMS: server.clockOffsetMS };
+  const [uri, options] = workload.clientArguments(surveyed.callback);
+  const status = await report.check('mongodb', 'authentication', 'authenticating', () =>
+    authenticate(new MongoClient(uri, { ...options, ...patience(timeoutMS) }), {
+      ...prepared,
+      claims,
+      situation,
+    }),
+  );
+  if (!status) return false;
+  const roles = await report.check('mongodb', 'roles', 'asking for the roles', async () =>
+    judgeRoles(status, prepared, claims),
+  );
+  return roles !== undefined;
+}
+
+async function findHosts({ connection }: Workload): Promise<[Outcome, Host[]]> {
+  const { isSRV, seeds } = connection;
+  if (!isSRV) {
+    const hosts = seeds.map(readSeed);
+    return [ok(hosts.map(nameOf).join(', ')), hosts];
+  }
+  const name = `${seeds[0]}`;
+  const service = connection.get('srvServiceName') ?? 'mongodb';
+  const record = `_${service}._tcp.${name}`;
+  try {
+    const found = await resolveSrv(record);
+    const hosts = found.map(({ name: host, port }) => ({ host, port }));
+    const texts = await resolveTxt(name).catch(() => []);
+    const options = texts.map((parts) => parts.join('')).join('&');
+    const summary = `The SRV record of ${name} leads to ${hosts.map(nameOf).join(', ')}${options && `; TXT: ${options}`}`;
+    return [ok(summary, { hosts: hosts.map(nameOf), options }), hosts];
+  } catch (error) {
+    throw new CheckFailed({
+      code: 'SRV_NOT_FOUND',
+      summary: `There is no SRV record ${record} (${codeOf(error)}).`,
+      fix: 'Look at the name of the cluster, and at the DNS of this place. A host of its own, not a cluster of Atlas, is connected to by mongodb://, not mongodb+srv://.',
+    });
+  }
+}
+
+/** A seed that the connection string's reader has let pass. */
+function readSeed(seed: string): Host {
+  const { hostname, port } = new URL(`seed://${seed}`);
+  return { host: decodeURIComponent(hostname).replace(/^\[|\]$/g, ''), port: Number(port) || DEFAULT_PORT };
+}
+
+interface Way {
+  readonly usesTLS: boolean;
+  readonly parameters: TLSParameters;
+  readonly timeoutMS: number;
+}
+
+async function travel(host: Host, { usesTLS, parameters, timeoutMS }: Way): Promise<[Outcome, true]> {
+  const addresses = await resolveHost(host);
+  (await connectTo(host, timeoutMS)).destroy();
+  const details = { host: nameOf(host), addresses };
+  if (!usesTLS) {
+    const summary = `${nameOf(host)} accepts connections, without TLS`;
+    if (isLoopback(host.host)) return [ok(summary, details), true];
+    const code = 'INSECURE_TRANSPORT';
+    return [
+      warning({ code, summary, fix: 'Set tls=true: whoever reads a token on its way can use it.' }),
+      true,
+    ];
+  }
+  const { protocol, validTo } = await shakeHands(host, parameters, timeoutMS);
+  const until = validTo.toISOString().slice(0, 10);
+  return [
+    ok(`${nameOf(host)} accepts connections, ${protocol}, certificate until ${until}`, {
+      ...details,
+      protocol,
+      validTo,
+    }),
+    true,
+  ];
+}
+
+/** What is known of a server. */
+interface Server {
+  /** Its clock minus ours. */
+  readonly clockOffsetMS: number | undefined;
+}
+
+async function sayHello(
+  MongoClient: MakeClient,
+  host: Host,
+  { usesTLS, parameters, timeoutMS }: Way,
+  { workload }: Prepared,
+): Promise<[Outcome, Server]> {
+  const client = new MongoClient(`mongodb://${nameOf(host)}/`, {
+    directConnection: true,
+    tls: usesTLS,
+    ...parameters,
+    ...patience(timeoutMS),
+  });
+  try {
+    const askedAt = Date.now();
+    const { maxWireVersion, localTime } = await client.db('admin').command({ hello: 1 });
+    const version = await versionOf(client, maxWireVersion);
+    const isDocumentDB = workload.trusted.documentDB !== undefined;
+    if (maxWireVersion < OLDEST_WIRE_VERSION && !isDocumentDB) {
+      throw new CheckFailed({
+        code: 'SERVER_TOO_OLD',
+        summary: `${nameOf(host)} is ${version}, and MONGODB-OIDC came with MongoDB 7.0.`,
+        fix: 'Upgrade the server to 7.0.11 or later (Atlas or Enterprise).',
+      });
+    }
+    const clockOffsetMS =
+      localTime instanceof Date ? localTime.getTime() - (askedAt + Date.now()) / 2 : undefined;
+    return [
+      ok(`${nameOf(host)} is ${version}`, { version, maxWireVersion, clockOffsetMS }),
+      { clockOffsetMS },
+    ];
+  } catch (error) {
+    if (error instanceof CheckFailed) throw error;
+    if (!usesTLS && (await speaksTLS(host, parameters, timeoutMS))) {
+      throw new CheckFailed({
+        code: 'TLS_REQUIRED',
+        summary: `${nameOf(host)} answers with TLS only.`,
+        fix: 'Set tls=true in the connection string.',
+      });
+    }
+    throw new CheckFailed({
+      code: 'NO_MONGODB',
+      summary: `What listens at ${nameOf(host)} does not answer as MongoDB does: ${scrub(textOf(error))}`,
+      fix: 'Look at the port, and at what is between here and the server: a proxy, a load balancer, a service mesh.',
+    });
+  } finally {
+    await client.close();
+  }
+}
+
+async function speaksTLS(host: Host, parameters: TLSParameters, timeoutMS: number): Promise<boolean> {
+  return shakeHands(host, { ...parameters, tlsInsecure: true }, timeoutMS).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Newer servers tell only who has authenticated. */
+async function versionOf(client: Client, maxWireVersion: number): Promise<string> {
+  try {
+    const { version, modules } = await client.db('admin').command({ buildInfo: 1 });
+    return `MongoDB ${version}${modules?.includes?.('enterprise') ? ' Enterprise' : ''}`;
+  } catch {
+    return `a MongoDB of wire version ${maxWireVersion}`;
+  }
+}
+
+function patience(timeoutMS: number): MongoClientOptions {
+  return { serverSelectionTimeoutMS: timeoutMS, connectTimeoutMS: timeoutMS };
+}
+
+type Status = Record<
+  'authenticatedUsers' | 'authenticatedUserRoles' | 'authenticatedUserPrivileges',
+  unknown
+>;
+
+async function authenticate(
+  client: Client,
+  { claims, situation, providers, workload }: Prepared & { readonly claims: Claims },
+): Promise<[Outcome, Status]> {
+  try {
+    const { authInfo } = await client.db('admin').command({ connectionStatus: 1, showPrivileges: true });
+    const users = (authInfo.authenticatedUsers as { user: string }[]).map(({ user }) => user);
+    return [ok(`The server takes the token: this is ${users.join(', ')}`, { users }), authInfo];
+  } catch (error) {
+    if (error instanceof OIDCCallbackError) throw error;
+    const { code } = Object(error) as { code?: unknown };
+    if (code === MECHANISM_UNAVAILABLE) {
+      throw new CheckFailed({
+        code: 'MECHANISM_NOT_OFFERED',
+        summary: 'The server does not offer MONGODB-OIDC.',
+        fix: "Atlas: a dedicated cluster of 7.0 or later, with a Workload Identity Provider connected to its project. Enterprise 7.0 or later, on Linux: setParameter.authenticationMechanisms: 'MONGODB-OIDC'. MongoDB Community has none.",
+      });
+    }
+    if (code !== AUTHENTICATION_FAILED) {
+      throw new CheckFailed({
+        code: 'AUTHENTICATION_NOT_REACHED',
+        summary: `The server did not come to judge the token: ${scrub(textOf(error))}`,
+        fix: 'Look at the hosts above, at replicaSet= and directConnection= in the connection string, and at the log of the server.',
+      });
+    }
+    const refused = 'The server refuses the token (code 18, Authentication failed), and does not say why.';
+    if (workload.trusted.documentDB) {
+      throw new CheckFailed({
+        code: 'DOCUMENTDB_USER_MISSING',
+        summary: refused,
+        fix: `Turn on Microsoft Entra ID for the cluster and add this identity to it, by its object ID ${claims.oid}.`,
+      });
+    }
+    const [cause, ...others] = providers ? causesOf(claims, providers, situation) : [];
+    if (cause && others.length === 0) throw new CheckFailed(cause);
+    throw new CheckFailed(
+      {
+        code: 'AUTHENTICATION_FAILED',
+        summary: refused,
+        fix: 'Compare the token with the configuration of the server: --server-config does it, with the oidcIdentityProviders of the server as JSON. It may be, the most likely first:',
+      },
+      { causes: cause ? [cause, ...others] : likelyCauses(claims, situation) },
+    );
+  } finally {
+    await client.close();
+  }
+}
+
+function judgeRoles(status: Status, { providers }: Prepared, claims: Claims): [Outcome, true] {
+  const roles = list(status.authenticatedUserRoles).map(({ role, db }) => `${role}@${db}`);
+  const privileges = status.authenticatedUserPrivileges;
+  if (Array.isArray(privileges) && privileges.length === 0) {
+    const provider = providers?.find(({ issuer }) => issuer === claims.iss);
+    const prefix = provider?.authNamePrefix ?? '<authNamePrefix>';
+    const claim = provider?.authorizationClaim;
+    const values = claim === undefined ? [] : [claims[claim]].flat().map((value) => `${prefix}/${value}`);
+    const wanted = values.length > 0 ? values : [`${prefix}/<value of the authorization claim>`];
+    throw new CheckFailed({
+      code: 'NO_PRIVILEGES',
+      summary: `The server takes the token and grants it nothing: ${roles.length > 0 ? `${roles.join(', ')} is no role that it has` : 'there is no role'}.`,
+      fix: `Create in the database admin the role ${wanted.map((name) => `'${name}'`).join(' or ')}, with the prefix, or give the user roles.`,
+    });
+  }
+  return [ok(`Roles: ${roles.join(', ') || 'none are named'}`, { roles }), true];
+}
+
+function list(value: unknown): { role?: unknown; db?: unknown }[] {
+  return Array.isArray(value) ? value : [];
+}

@@ -1,0 +1,112 @@
+// What doctor finds out: checks in steps, told as they run and kept for the report.
+
+import { OIDCCallbackError } from '../errors.js';
+import { redact, scrub, textOf } from '../secrets.js';
+import type { Finding } from './causes.js';
+
+export const STEPS = ['environment', 'source', 'token', 'mongodb'] as const;
+export type Step = (typeof STEPS)[number];
+
+/** What came of a check. */
+export interface Outcome {
+  readonly status: 'ok' | 'warning' | 'failed' | 'skipped';
+  /** One line. */
+  readonly summary: string;
+  /** Of the error or finding. */
+  readonly code?: string | undefined;
+  /** What to do. */
+  readonly fix?: string | undefined;
+  /** Where the server does not say which: what it may be, the most likely first. */
+  readonly causes?: readonly Finding[] | undefined;
+  /** For programs. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A check that has run. Field names are those of `--json`, and stable. */
+export interface Check extends Outcome {
+  readonly step: Step;
+  readonly name: string;
+  readonly durationMS: number;
+}
+
+/** Told of each check as it runs. */
+export interface Listener {
+  begin(step: Step, title: string): void;
+  end(check: Check): void;
+}
+
+/** A check that failed for a reason of its own. */
+export class CheckFailed extends Error {
+  readonly outcome: Outcome;
+
+  constructor({ code, summary, fix }: Finding, more: Partial<Outcome> = {}) {
+    super(summary);
+    this.outcome = { ...failure(code, summary, fix), ...more };
+  }
+}
+
+export function ok(summary: string, details?: Outcome['details']): Outcome {
+  return { status: 'ok', summary, details };
+}
+
+export function warning({ code, summary, fix }: Finding): Outcome {
+  return { status: 'warning', code, summary, fix };
+}
+
+export function failure(code: string | undefined, summary: string, fix?: string): Outcome {
+  return { status: 'failed', code, summary, fix };
+}
+
+export class Report {
+  readonly checks: Check[] = [];
+  readonly #listener: Listener;
+  readonly #fixOf: (error: OIDCCallbackError) => string | undefined;
+
+  /** @param fixOf - the way out of an error, beyond what its message says */
+  constructor(listener: Listener, fixOf: (error: OIDCCallbackError) => string | undefined) {
+    this.#listener = listener;
+    this.#fixOf = fixOf;
+  }
+
+  get hasFailed(): boolean {
+    return this.checks.some(({ status }) => status === 'failed');
+  }
+
+  /** Runs one check. What it returns as `outcome` is reported, and `value` handed on; nothing where it failed. */
+  async check<T>(
+    step: Step,
+    name: string,
+    title: string,
+    run: () => Promise<readonly [Outcome, T]>,
+  ): Promise<T | undefined> {
+    this.#listener.begin(step, title);
+    const startedAt = performance.now();
+    let result: readonly [Outcome, T?];
+    try {
+      result = await run();
+    } catch (error) {
+      result = [this.#outcomeOf(error)];
+    }
+    this.#add(step, name, result[0], performance.now() - startedAt);
+    return result[1];
+  }
+
+  /** Something that is known without being run. */
+  note(step: Step, name: string, outcome: Outcome): void {
+    this.#add(step, name, outcome, 0);
+  }
+
+  #add(step: Step, name: string, outcome: Outcome, durationMS: number): void {
+    const check = { step, name, ...outcome, durationMS: Math.round(durationMS * 100) / 100 };
+    this.checks.push(check);
+    this.#listener.end(check);
+  }
+
+  #outcomeOf(error: unknown): Outcome {
+    if (error instanceof CheckFailed) return error.outcome;
+    if (error instanceof OIDCCallbackError) {
+      return failure(error.code, error.message, this.#fixOf(error));
+    }
+    return failure('UNEXPECTED', redact(scrub(textOf(error))));
+  }
+}

@@ -1,0 +1,3 @@
+import type { Misconfiguration } from './misconfiguration.js';
+
+export const connectionCases: readonly Misconfiguration[] = [];

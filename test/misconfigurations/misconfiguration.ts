@@ -1,0 +1,59 @@
+// One mistake, as a case of the catalogue.
+import type { KubernetesTokens } from '../emulators/kubernetes.js';
+import type { IdentityProvider, MongoServer, MongoServerOptions } from '../emulators/mongodb/index.js';
+
+/** What has to be closed at the end of a case. */
+export interface Closable {
+  close(): unknown;
+}
+
+/** What a case sets up with. */
+export interface Stage {
+  /** To be closed with the case. */
+  keep<T extends Closable>(emulator: T): T;
+  /** A server that knows the issuer of this source, but for what is said otherwise. */
+  server(source: TokenIssuer, options?: ServerOptions): Promise<MongoServer>;
+  /** A file with this text, whose path is in the page as `name`. */
+  file(name: string, text: string): Promise<string>;
+}
+
+export type TokenIssuer = Pick<KubernetesTokens, 'issuer' | 'jwksUri'>;
+
+export interface ServerOptions extends Partial<Omit<MongoServerOptions, 'identityProviders'>> {
+  /** Default: what is right for the source and this audience. */
+  readonly provider?: Partial<IdentityProvider>;
+}
+
+/** How doctor is run. */
+export interface SetUp {
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Instead of all: by name, the folder in this repository's node_modules. */
+  readonly packages?: Readonly<Record<string, string>>;
+  /** The `oidcIdentityProviders` of the server, for the cases where it says no more than 18. */
+  readonly serverConfig?: readonly IdentityProvider[];
+  /** Text that differs from run to run, and what the page has in its place. */
+  readonly replace?: Readonly<Record<string, string>>;
+}
+
+export interface Misconfiguration {
+  /** A stable name, and the anchor in the page. */
+  readonly id: string;
+  /** As somebody would say it who knows: "The audience has a slash at the end". */
+  readonly title: string;
+  /** What one sees in the program. */
+  readonly symptom: string;
+  readonly setUp: (stage: Stage) => Promise<SetUp>;
+  /** The check of doctor that fails (or warns), and its code. */
+  readonly check: string;
+  readonly code: string;
+  /** What it names. */
+  readonly says: RegExp;
+  readonly fix: RegExp;
+  /**
+   * True: the server says no more than 18. With `--server-config` exactly this is named; without it, in a ranked list.
+   */
+  readonly isRefusal?: boolean;
+  /** Default: `failed`. */
+  readonly status?: 'warning';
+}

@@ -1,0 +1,47 @@
+// The catalogue as a page for people.
+
+export interface Section {
+  readonly title: string;
+  readonly entries: readonly {
+    readonly id: string;
+    readonly title: string;
+    readonly symptom: string;
+    readonly code: string;
+    readonly summary: string;
+    readonly fix: string;
+    readonly isRefusal: boolean;
+  }[];
+}
+
+const INTRODUCTION = `# Troubleshooting
+
+A server that refuses a token says "Authentication failed" and no more, and there are a dozen reasons for it. This finds out which:
+
+\`\`\`sh
+npx mongodb-workload-identity doctor "$MONGODB_URI"
+\`\`\`
+
+Each mistake below was made on purpose, with emulators of the clouds and of the server, and doctor run on it: what it said is what stands here. Run \`npx mongodb-workload-identity doctor --help\` for its options.
+
+Where the server itself says no more than code 18, doctor needs its \`oidcIdentityProviders\` to name the one cause: \`--server-config providers.json\`. Without it, it lists what the cause may be, the most likely first; these are marked *.
+`;
+
+export function pageOf(sections: readonly Section[]): string {
+  const contents = sections.flatMap(({ title, entries }) => [
+    `- ${title}`,
+    ...entries.map(({ id, title: entry, isRefusal }) => `  - [${entry}](#${id})${isRefusal ? ' *' : ''}`),
+  ]);
+  const body = sections.flatMap(({ title, entries }) => [
+    `## ${title}`,
+    ...entries.map(
+      ({ id, title: entry, symptom, code, summary, fix }) =>
+        `<a id="${id}"></a>\n\n### ${entry}\n\n${symptom}\n\n> \`${code}\`: ${escaped(summary)}\n>\n> → ${escaped(fix)}`,
+    ),
+  ]);
+  return `${[INTRODUCTION, contents.join('\n'), ...body].join('\n\n')}\n`;
+}
+
+/** What Markdown would take for markup. */
+function escaped(text: string): string {
+  return text.replace(/[<>*_|]/g, '\\$&');
+}
