@@ -14,6 +14,8 @@ export interface RetryOptions {
   readonly budgetMS: number;
   /** An attempt unanswered for this long is overtaken by another. */
   readonly overtakeMS: () => number;
+  /** Asked before another attempt overtakes one: where it says no, it is asked again after `overtakeMS`. */
+  readonly mayOvertake?: () => boolean;
   /** Told of each failure that another attempt follows. */
   readonly onRetry?: (failure: OIDCCallbackError, attempt: number, backoffMS: number) => void;
   /**
@@ -40,7 +42,7 @@ interface Attempt {
  */
 export function retry<T>(
   attempt: (signal: AbortSignal, number: number) => Promise<T>,
-  { budgetMS, overtakeMS, onRetry, whileWanted }: RetryOptions,
+  { budgetMS, overtakeMS, mayOvertake, onRetry, whileWanted }: RetryOptions,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const beganAt = performance.now();
@@ -56,6 +58,7 @@ export function retry<T>(
 
     function start() {
       if (whileWanted?.() === false) return fail();
+      if (alive.length > 0 && mayOvertake?.() === false) return startIn(overtakeMS());
       if (alive.length === MOST_ALIVE) {
         const isOldestSpent = performance.now() - (alive[0]?.startedAt ?? 0) >= budgetMS;
         drop(alive[isOldestSpent ? 0 : 1] as Attempt);

@@ -11,6 +11,11 @@ import { isSpent, isUsable } from './token-validity.js';
 const SHARED_FAILURE_MS = 1_000;
 /** How long after the last call a failing source is still asked whether it is back. */
 const RECOVERY_MS = 60_000;
+/**
+ * A source that hangs is asked past what hangs for as long after a call. Later, one attempt ends before the next
+ * begins: between them nothing keeps a process alive whose clients are closed.
+ */
+const DEMAND_MS = 10_000;
 /** Calls of an SDK that hang hold sockets: beyond these, a failing source is asked less often. */
 const MOST_UNSETTLED = 20;
 /** Then the system has given up the connection of one that never ends. */
@@ -134,12 +139,17 @@ export class TokenFetch {
     this.#isRecovering = true;
     this.#pending = this.#series({
       overtakeMS: () => (this.#isHanging() ? this.#source.timeoutMS : LONGEST_BACKOFF_MS),
-      whileWanted: () => performance.now() - this.#calledAt < RECOVERY_MS && !this.#isForgotten,
+      mayOvertake: () => this.#wasCalledWithin(DEMAND_MS),
+      whileWanted: () => this.#wasCalledWithin(RECOVERY_MS) && !this.#isForgotten,
     }).finally(() => {
       this.#isRecovering = false;
       this.#pending = undefined;
     });
     this.#pending.catch(ignore);
+  }
+
+  #wasCalledWithin(durationMS: number): boolean {
+    return performance.now() - this.#calledAt < durationMS;
   }
 
   #isHanging(): boolean {
@@ -148,7 +158,9 @@ export class TokenFetch {
     return this.#unsettled.size > MOST_UNSETTLED;
   }
 
-  async #series(options: Pick<RetryOptions, 'overtakeMS' | 'whileWanted'>): Promise<CachedToken> {
+  async #series(
+    options: Pick<RetryOptions, 'overtakeMS' | 'mayOvertake' | 'whileWanted'>,
+  ): Promise<CachedToken> {
     const token = await retry((signal, number) => this.#attempt(signal, number), {
       budgetMS: this.#source.timeoutMS,
       onRetry: (failure, attempt, backoffMS) => {

@@ -1007,6 +1007,19 @@ describe('after a failure that can pass', () => {
     expect(since().length - before).toBeGreaterThanOrEqual(4);
   });
 
+  test('once nobody has called for 10 s, one attempt ends before the next begins', async () => {
+    const { since, get } = await withFailure(hang);
+    await pass(5 * SECOND);
+    await failureOf(get());
+    await pass(10 * SECOND);
+    const before = since().length;
+    await pass(timeoutMS - SECOND);
+    expect(since().length).toBe(before);
+    await failureOf(get());
+    await pass(SECOND + 2 * SECOND);
+    expect(since().length).toBeGreaterThan(before);
+  });
+
   test('a hung attempt does not count for longer than 5 minutes: its connection is given up', async () => {
     const { since, get } = await withFailure(hang, 30 * SECOND);
     const attemptsIn = async (seconds: number) => {
