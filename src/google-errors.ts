@@ -27,6 +27,13 @@ export function describeGoogleError(
   if (error instanceof OIDCCallbackError) return error;
   const status = statusOf(error);
   const cause = bodiless(error, status);
+  if (lacksModules(error)) {
+    return new OIDCCallbackError(
+      'ERR_OIDC_SDK_NOT_INSTALLED',
+      'google-auth-library could not load a module of its own: this runs in node:vm, as tests in Jest do, without the flag that it needs for that. Run it with NODE_OPTIONS=--experimental-vm-modules.',
+      { cause },
+    );
+  }
   if (status === 429) {
     return new OIDCCallbackError('ERR_OIDC_RATE_LIMITED', `${source} throttles this workload (429).`, {
       cause,
@@ -79,6 +86,14 @@ export function describeGoogleError(
 function statusOf(error: unknown): number | undefined {
   const { status, response } = Object(error) as { status?: unknown; response?: { status?: unknown } };
   return [response?.status, status].find((value) => typeof value === 'number') as number | undefined;
+}
+
+/** Since version 10 it imports one when it makes its first request, and wraps the refusal as one of the network. */
+function lacksModules(error: unknown, depth = 0): boolean {
+  const { code, message, cause } = Object(error) as Record<string, unknown>;
+  const flag = /DYNAMIC_IMPORT_CALLBACK_MISSING|experimental-vm-modules/;
+  if (flag.test(`${code} ${message}`)) return true;
+  return cause !== undefined && depth < 5 && lacksModules(cause, depth + 1);
 }
 
 function messageOf(error: unknown): string {

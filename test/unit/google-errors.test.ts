@@ -28,6 +28,17 @@ type Row = [what: string, error: unknown, code: OIDCCallbackErrorCode, message: 
 
 const ROWS: Row[] = [
   [
+    'a module that the SDK may not import in Jest',
+    Object.assign(new Error('Unexpected Gaxios Error'), {
+      cause: Object.assign(new TypeError('A dynamic import callback was not specified.'), {
+        code: 'ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING_FLAG',
+      }),
+    }),
+    'ERR_OIDC_SDK_NOT_INSTALLED',
+    /NODE_OPTIONS=--experimental-vm-modules/,
+    0,
+  ],
+  [
     '429',
     gaxios(429),
     'ERR_OIDC_RATE_LIMITED',
