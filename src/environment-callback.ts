@@ -98,6 +98,6 @@ export function environmentVariable(): EnvironmentName | undefined {
   if (isEnvironmentName(value)) return value;
   throw new OIDCCallbackError(
     'ERR_OIDC_ENVIRONMENT_UNKNOWN',
-    `The variable MONGODB_OIDC_ENVIRONMENT is none of those that are known. Set it to ${ENVIRONMENT_NAMES}; or remove it, to have it found out.`,
+    `The variable MONGODB_OIDC_ENVIRONMENT is none of those that are known, in lower case. Set it to ${ENVIRONMENT_NAMES}; or remove it, to have it found out.`,
   );
 }

@@ -86,8 +86,9 @@ export function readWorkload(uri: string, options: WorkloadIdentityOptions): Wor
   });
   const tokenAudience = requireOneAudience(resource, audience) ?? trusted.documentDB?.audience;
   if (tokenAudience === undefined && !needsNoAudience(environment)) {
+    const property = `${environment ? `ENVIRONMENT:${environment},` : ''}TOKEN_RESOURCE:<audience>`;
     throw invalidUri(
-      `There is no TOKEN_RESOURCE. Write ${environment ? `ENVIRONMENT:${environment},` : ''}TOKEN_RESOURCE:<audience>, or give workloadIdentity the option audience.`,
+      `No audience: there is no TOKEN_RESOURCE. Add authMechanismProperties=${property} to the connection string, or { audience: '<audience>' } to the options of workloadIdentity.`,
     );
   }
   const defaults = trusted.documentDB ? documentDBDefaults(connection, settings) : {};
@@ -150,7 +151,7 @@ function readEnvironment(environment: unknown): EnvironmentName | undefined {
   if (!environment) return undefined;
   if (isEnvironmentName(environment)) return environment;
   throw invalidUri(
-    `This ENVIRONMENT is not known. Write authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:<audience> (or ENVIRONMENT:gcp, likewise), or authMechanismProperties=ENVIRONMENT:k8s (any Kubernetes: GKE, EKS, AKS with its own tokens). Known are ${ENVIRONMENT_NAMES}.`,
+    `This ENVIRONMENT is not known (they are in lower case). Write authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:<audience> (or ENVIRONMENT:gcp, likewise), or authMechanismProperties=ENVIRONMENT:k8s (any Kubernetes: GKE, EKS, AKS with its own tokens). Known are ${ENVIRONMENT_NAMES}.`,
   );
 }
 
