@@ -2,17 +2,20 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { compile, docstringsOf, findSnippets, repository, type Snippet } from './snippets.js';
 
 const documents = [...list('.', '.md'), ...list('docs', '.md')];
 const sources = list('src', '.ts');
 
-const snippets = [
+const all = [
   ...documents
     .filter((path) => path === 'README.md' || path.startsWith('docs'))
     .flatMap((path) => findSnippets(read(path), path)),
   ...sources.flatMap((path) => findSnippets(docstringsOf(read(path)), path)),
-].filter(({ language }) => /^([cm]?[jt]s|javascript|typescript)$/.test(language));
+];
+const snippets = all.filter(({ language }) => /^([cm]?[jt]s|javascript|typescript)$/.test(language));
+const data = all.filter(({ language }) => /^(json|ya?ml)$/.test(language));
 
 describe('the snippets', () => {
   let problems: Map<Snippet, string[]>;
@@ -23,6 +26,10 @@ describe('the snippets', () => {
 
   test.each(snippets.map((snippet) => [snippet.place, snippet] as const))('%s compiles', (_, snippet) => {
     expect(problems.get(snippet)).toEqual([]);
+  });
+
+  test.each(data.map((snippet) => [snippet.place, snippet] as const))('%s can be read', (_, snippet) => {
+    expect(parseProblems(snippet)).toEqual([]);
   });
 
   test('README.md has some', () => {
@@ -85,6 +92,16 @@ describe('this check', () => {
     ]);
   });
 
+  test('reads JSON and YAML, of several documents too, and refuses what is neither', () => {
+    const problems = (language: string, code: string) => parseProblems({ place: '', language, code });
+    expect(problems('json', '{ "a": [1] }')).toEqual([]);
+    expect(problems('yaml', 'a: { b: 1 }\n---\na: 2')).toEqual([]);
+    expect(problems('json', "{ 'a': 1 }")).toEqual([expect.stringMatching(/JSON/)]);
+    expect(problems('json', '{ "a": 1, }')).toEqual([expect.stringMatching(/JSON/)]);
+    expect(problems('yaml', 'a: 1\n---\na: {')).not.toEqual([]);
+    expect(problems('yml', 'a: 1\na: 2')).toEqual([expect.stringMatching(/unique/)]);
+  });
+
   test('refuses what could not be pasted', () => {
     expect(
       problemsOf(
@@ -109,6 +126,16 @@ function problemsOf(...texts: [language: string, ...lines: string[]][]): string[
     texts.map(([language, ...lines]) => ({ place: '', language, code: lines.join('\n') })),
   );
   return [...compiled.values()];
+}
+
+function parseProblems({ language, code }: Snippet): string[] {
+  if (language !== 'json') return parseAllDocuments(code).flatMap(({ errors }) => errors.map(String));
+  try {
+    JSON.parse(code);
+    return [];
+  } catch (error) {
+    return [String(error)];
+  }
 }
 
 function list(folder: string, extension: string): string[] {
