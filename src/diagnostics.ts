@@ -28,6 +28,8 @@ export interface FetchEvent extends TokenEvent {
   expiresAt?: Date | undefined;
   /** Of the failure. */
   code?: OIDCCallbackErrorCode;
+  /** The failure itself. */
+  readonly error?: OIDCCallbackError;
 }
 
 /** An attempt failed and another follows, on `mongodb-workload-identity.retry`. */
