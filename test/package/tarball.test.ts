@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { run } from '../emulators/child.js';
-import { makeFolder, npm, Project, remove } from './npm.js';
+import { makeFolder, node, npm, Project, remove } from './npm.js';
 import { cloudNames, entries, listExports, name as packageName } from './programs.js';
 
 const tarball = inject('tarball');
@@ -23,7 +24,9 @@ afterAll(() => remove(folder));
 
 describe('the tarball', () => {
   test('has what it should and nothing else', () => {
-    const others = tarball.files.filter((path) => !/^dist\/([\w-]+(\.d)?\.m?[jt]s|doctor\/cli\.js)$/.test(path));
+    const others = tarball.files.filter(
+      (path) => !/^dist\/([\w-]+(\.d)?\.m?[jt]s|doctor\/cli\.js)$/.test(path),
+    );
     expect(others.sort()).toEqual([
       'CHANGELOG.md',
       'LICENSE',
@@ -34,8 +37,15 @@ describe('the tarball', () => {
     expect(tarball.files).toEqual(expect.arrayContaining(['dist/index.js', 'dist/index.mjs']));
   });
 
-  test('is small', () => {
-    expect(tarball.sizeBytes).toBeLessThan(60_000);
+  test('is small, and what programs load of it smaller', () => {
+    const command = gzipSync(readFileSync(installed('dist/doctor/cli.js'))).length;
+    expect(tarball.sizeBytes).toBeLessThan(75_000);
+    expect(tarball.sizeBytes - command).toBeLessThan(60_000);
+  });
+
+  test('has the command, which runs', async () => {
+    const command = bare.path('node_modules', '.bin', packageName);
+    expect(await node([command, '--version'])).toBe(`${manifest().version}\n`);
   });
 
   test('runs nothing when it is installed, and brings nothing', () => {
