@@ -58,6 +58,9 @@ const HOST_CREDENTIALS = [
   'ChainedTokenCredential',
 ] as const;
 
+/** What those hold, in every version: in a bundle that was made small their names are others. */
+const HOST_CREDENTIAL_FIELDS = ['managedIdentityApp', '_sources'];
+
 /**
  * Tokens of any `TokenCredential`. Without one: `DefaultAzureCredential`, to which the driver's `username`
  * is the `managedIdentityClientId`. In production a specific class answers faster and fails more clearly.
@@ -162,8 +165,9 @@ function isHostCredential(credential: object): boolean {
   for (let type = credential; type; type = Object.getPrototypeOf(type)) {
     if (HOST_CREDENTIALS.includes(type.constructor?.name as (typeof HOST_CREDENTIALS)[number])) return true;
   }
+  if (HOST_CREDENTIAL_FIELDS.some((field) => Object.hasOwn(credential, field))) return true;
   try {
-    // In a bundle that was made small the names are others.
+    // Of no use where a bundle has two copies of the SDK, one for `import` and one for `require`.
     const sdk = loadAzureIdentity();
     return HOST_CREDENTIALS.some((name) => credential instanceof sdk[name]);
   } catch {

@@ -155,7 +155,8 @@ export class GcpCallback extends OIDCCallback {
 
   async #fetchIdToken(client: AuthClient, audience: string): Promise<string> {
     const { Compute, Impersonated, UserRefreshClient } = loadGoogleAuth();
-    if (isA(client, Compute)) requireDirectMetadataServer();
+    const isCompute = isA(client, 'Compute', Compute);
+    if (isCompute) requireDirectMetadataServer();
     if (this.#targetPrincipal) {
       const impersonated = new Impersonated({
         sourceClient: client,
@@ -165,8 +166,10 @@ export class GcpCallback extends OIDCCallback {
       return impersonated.fetchIdToken(audience, { includeEmail: true });
     }
     // A user's credentials have `fetchIdToken` too, and it returns a token for another audience.
-    if (isA(client, UserRefreshClient)) throw impersonationNeeded("a person's credentials (gcloud login)");
-    if (isA(client, Compute)) return fetchComputeIdToken(client as Compute, audience);
+    if (isA(client, 'UserRefreshClient', UserRefreshClient)) {
+      throw impersonationNeeded("a person's credentials (gcloud login)");
+    }
+    if (isCompute) return fetchComputeIdToken(client as Compute, audience);
     const provider = client as AuthClient & Partial<IdTokenProvider>;
     if (provider.fetchIdToken) return provider.fetchIdToken(audience);
     throw impersonationNeeded(`credentials of the type ${client.constructor.name}`);
@@ -181,9 +184,16 @@ function holdsCredentials(auth: GoogleAuth): boolean {
   );
 }
 
-/** A `GoogleAuth` that was given may come from another copy of the SDK. */
-function isA(client: AuthClient, type: abstract new (...parameters: never[]) => AuthClient): boolean {
-  return client.constructor.name === type.name || client instanceof type;
+/**
+ * A `GoogleAuth` that was given may come from another copy of the SDK, so the name counts too: as the SDK has it,
+ * because in a bundle that was made small different classes have the same name.
+ */
+function isA(
+  client: AuthClient,
+  name: string,
+  type: abstract new (...parameters: never[]) => AuthClient,
+): boolean {
+  return client.constructor.name === name || client instanceof type;
 }
 
 function impersonationNeeded(found: string): OIDCCallbackError {

@@ -317,6 +317,18 @@ describe.concurrent('Google Cloud', () => {
   });
 });
 
+test('a Google key is not taken for a person where a bundler has called all classes the same', async () => {
+  const segments = [{ alg: 'RS256' }, { aud: audience, exp: 4_102_444_800 }, {}].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  );
+  const callback = `GcpCallback((({ GoogleAuth, JWT, UserRefreshClient, Compute }) => {
+    for (const type of [JWT, UserRefreshClient, Compute]) Object.defineProperty(type, 'name', { value: 't' });
+    const authClient = Object.assign(new JWT(), { fetchIdToken: async () => '${segments.join('.')}' });
+    return { audience: '${audience}', auth: new GoogleAuth({ authClient }) };
+  })(await import('google-auth-library')))`;
+  expect(await failureOf(callback)).toMatchObject({ name: expect.stringMatching(/^none: a token/) });
+});
+
 describe.concurrent('a proxy variable that applies to the metadata address', () => {
   test.for([
     ['AzureManagedIdentityCallback', 'HTTP_PROXY'],
@@ -359,6 +371,16 @@ describe.concurrent('a proxy variable that applies to the metadata address', () 
     [
       'a class that extends one of the SDK',
       `AzureCallback({ audience: '${audience}', credential: new (class Own extends (await import("@azure/identity")).ManagedIdentityCredential {})() })`,
+      {},
+    ],
+    [
+      'a managed identity in a bundle that was made small and has the SDK twice',
+      `AzureCallback({ audience: '${audience}', credential: new (Object.defineProperty((await import("@azure/identity")).ManagedIdentityCredential, 'name', { value: 't' }))() })`,
+      {},
+    ],
+    [
+      'a chain in such a bundle',
+      `AzureCallback({ audience: '${audience}', credential: new (Object.defineProperty((await import("@azure/identity")).ChainedTokenCredential, 'name', { value: 't' }))({ getToken: async () => null }) })`,
       {},
     ],
     [
