@@ -1,6 +1,8 @@
 // The MONGODB-OIDC cases of the authentication specification's connection strings, applied to `workloadIdentity`.
 // The number is the place in that file's list, counted from 1.
 // https://github.com/mongodb/specifications/blob/master/source/auth/tests/legacy/connection-string.yml
+// Two more are in the connection strings' own specification.
+// https://github.com/mongodb/specifications/tree/master/source/connection-string/tests
 
 import { readFile } from 'node:fs/promises';
 import type { MongoClientOptions } from 'mongodb';
@@ -72,6 +74,12 @@ const ALLOWED: [number: number, what: string, uri: string, expected: Expected][]
   [66, 'k8s without authMechanism', withoutMechanism(k8s), { Class: KubernetesCallback }],
 ];
 
+/** The third of valid-options.yml, and the seventh of valid-warnings.yml. */
+const colon =
+  'mongodb://example.com/?authMechanism=MONGODB-OIDC&authMechanismProperties=TOKEN_RESOURCE:mongodb://test-cluster,ENVIRONMENT:azure';
+const comma =
+  'mongodb://localhost?authMechanism=MONGODB-OIDC&authMechanismProperties=TOKEN_RESOURCE:mongodb://host1%2Chost2,ENVIRONMENT:azure';
+
 const INVALID_URI = expect.objectContaining({ code: 'ERR_OIDC_INVALID_URI' });
 
 describe.each(edges)('with $name', (driver) => {
@@ -122,6 +130,21 @@ describe.each(edges)('with $name', (driver) => {
 
   it.each(ALLOWED)('%i %s is accepted', async (_, __, uri, expected) => {
     await expectReading(uri, expected, expected.resource === undefined ? 'foo' : undefined);
+  });
+
+  it('valid-options 3: a colon in TOKEN_RESOURCE, and ENVIRONMENT after it, are read', async () => {
+    const { mechanismProperties } = await readByDriver(...workloadIdentity(colon));
+    expect(mechanismProperties).toEqual({
+      TOKEN_RESOURCE: 'mongodb://test-cluster',
+      OIDC_CALLBACK: expect.any(AzureManagedIdentityCallback),
+      ALLOWED_HOSTS: ['example.com'],
+    });
+  });
+
+  it('valid-warnings 7: a comma in TOKEN_RESOURCE, of which drivers are to warn, is refused as theirs is', async () => {
+    await expect(readByDriver(comma)).rejects.toThrow(/undefined values/);
+    expect(() => workloadIdentity(comma)).toThrow(INVALID_URI);
+    expect(() => workloadIdentity(comma)).toThrow(/comma must go into the options/);
   });
 });
 
