@@ -15,6 +15,7 @@ import {
   requireNoWorkloadIdentity,
 } from './azure-credential.js';
 import { loadAzureIdentity } from './azure-sdk.js';
+import { keepName } from './callable.js';
 import {
   type AccessToken,
   type GetTokenRequest,
@@ -74,6 +75,10 @@ const HOST_CREDENTIAL_FIELDS = ['managedIdentityApp', '_sources'];
  * ```
  */
 export class AzureCallback extends OIDCCallback {
+  static {
+    keepName(AzureCallback, 'AzureCallback');
+  }
+
   readonly #credential: CredentialFor;
   readonly #clientId: string | undefined;
   /** Whether the program gave a credential of its own. */

@@ -8,6 +8,7 @@ import {
   requireNoWorkloadIdentity,
 } from './azure-credential.js';
 import { loadAzureIdentity } from './azure-sdk.js';
+import { keepName } from './callable.js';
 import {
   type AccessToken,
   type GetTokenRequest,
@@ -63,6 +64,10 @@ const ID_NAMES = ['clientId', 'resourceId', 'objectId'] as const;
  * ```
  */
 export class AzureManagedIdentityCallback extends OIDCCallback {
+  static {
+    keepName(AzureManagedIdentityCallback, 'AzureManagedIdentityCallback');
+  }
+
   readonly #id: { readonly name: (typeof ID_NAMES)[number]; readonly value: string } | undefined;
   readonly #credential: CredentialFor;
 

@@ -3,6 +3,7 @@
 import type { WorkloadIdentityCredentialOptions } from '@azure/identity';
 import { CREDENTIAL_OPTION_NAMES, type CredentialFor, getAzureToken, memoize } from './azure-credential.js';
 import { loadAzureIdentity } from './azure-sdk.js';
+import { keepName } from './callable.js';
 import {
   type AccessToken,
   type GetTokenRequest,
@@ -34,6 +35,10 @@ const STRING_OPTION_NAMES = ['clientId', 'tenantId', 'tokenFilePath'] as const;
  * ```
  */
 export class AzureWorkloadIdentityCallback extends OIDCCallback {
+  static {
+    keepName(AzureWorkloadIdentityCallback, 'AzureWorkloadIdentityCallback');
+  }
+
   readonly #clientId: string | undefined;
   readonly #credential: CredentialFor;
 

@@ -22,3 +22,8 @@ export abstract class Callable<Parameter, Result> {
 // `call`, `bind` and `apply` work. `extends Function` would need the Function constructor, which programs
 // that forbid code generation from strings do not have.
 Object.setPrototypeOf(Callable.prototype, Function.prototype);
+
+/** Events and messages call a class by its name, and a bundler gives it another. */
+export function keepName(type: object, name: string): void {
+  Object.defineProperty(type, 'name', { value: name });
+}

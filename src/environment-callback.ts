@@ -1,5 +1,6 @@
 // The callback that finds out where it runs.
 
+import { keepName } from './callable.js';
 import {
   type AccessToken,
   type GetTokenRequest,
@@ -45,6 +46,10 @@ export interface EnvironmentCallbackOptions extends OIDCCallbackOptions {
  * ```
  */
 export class EnvironmentCallback extends OIDCCallback {
+  static {
+    keepName(EnvironmentCallback, 'EnvironmentCallback');
+  }
+
   readonly #environment: EnvironmentName | undefined;
   readonly #targetPrincipal: string | undefined;
   /** By audience: a token file fits one. */

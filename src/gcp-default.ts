@@ -10,6 +10,7 @@ import type {
   GoogleAuthOptions,
   IdTokenProvider,
 } from 'google-auth-library';
+import { keepName } from './callable.js';
 import {
   type AccessToken,
   type GetTokenRequest,
@@ -69,6 +70,10 @@ const SOURCE = 'Google';
  * ```
  */
 export class GcpCallback extends OIDCCallback {
+  static {
+    keepName(GcpCallback, 'GcpCallback');
+  }
+
   readonly #targetPrincipal: string | undefined;
   readonly #givenAuth: GoogleAuth | undefined;
   readonly #authOptions: GoogleAuthOptions;

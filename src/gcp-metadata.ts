@@ -1,6 +1,7 @@
 // ID tokens of the service account that is attached to a Google Cloud workload.
 
 import type { Compute } from 'google-auth-library';
+import { keepName } from './callable.js';
 import {
   type AccessToken,
   type GetTokenRequest,
@@ -35,6 +36,10 @@ const METADATA_NAME = 'metadata.google.internal';
  * ```
  */
 export class GcpMetadataCallback extends OIDCCallback {
+  static {
+    keepName(GcpMetadataCallback, 'GcpMetadataCallback');
+  }
+
   readonly #serviceAccountEmail: string | undefined;
   #compute: Compute | undefined;
 

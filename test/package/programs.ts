@@ -39,9 +39,12 @@ export function connectInJavaScript({ entry, className }: Cloud, format: 'module
 ${load('MongoClient', 'mongodb')}
 ${load(className, `${name}/${entry}`)}
 
+const callback = new ${className}({ audience: process.env.AUDIENCE });
+// Events call it by this.
+if (callback.name !== '${className}') console.log('it is called', callback.name);
 const client = new MongoClient(process.env.MONGODB_URI, {
   authMechanism: 'MONGODB-OIDC',
-  authMechanismProperties: { OIDC_CALLBACK: new ${className}({ audience: process.env.AUDIENCE }) },
+  authMechanismProperties: { OIDC_CALLBACK: callback },
 });
 
 client.db().command({ connectionStatus: 1 })
@@ -274,7 +277,7 @@ test('connects', async () => {
 `;
 }
 
-/** Bundles `program` into `bundled.cjs`, and prints what it is made of. */
+/** Bundles `program` into `bundled.cjs`, small, and prints what it is made of. */
 export function bundleWithEsbuild(program: string): string {
   return `
 import { build } from 'esbuild';
@@ -284,6 +287,7 @@ const { metafile } = await build({
   entryPoints: ['./${program}'],
   outfile: 'bundled.cjs',
   bundle: true,
+  minify: true,
   platform: 'node',
   metafile: true,
   logLevel: 'error',
