@@ -20,6 +20,13 @@ import { Stage } from './stage.js';
 /** The newest that Jest in CommonJS mode can load: later ones import modules that are none of CommonJS. */
 const GOOGLE_AUTH_FOR_JEST = 'google-auth-library@9.15.1';
 
+/** From Node.js 24 on it is not experimental any more, and a later one asks for the network too. */
+const permissionModel = [
+  knowsFlag('--permission') ? '--permission' : '--experimental-permission',
+  '--allow-fs-read=*',
+  ...(knowsFlag('--allow-net') ? ['--allow-net'] : []),
+].join(' ');
+
 let folder: string;
 /** Has all SDKs. */
 let everything: Project;
@@ -83,16 +90,15 @@ describe.each(cloudNames)('a program for %s', (name) => {
     await stages[name].expectArrival(() => node([alone], stages[name].env));
   });
 
-  it.each([
-    '--disallow-code-generation-from-strings',
-    '--frozen-intrinsics',
-    '--experimental-permission --allow-fs-read=*',
-  ])('runs under %s', async (flags) => {
-    await everything.write(`locked-${name}.cjs`, connectInJavaScript(cloud, 'commonjs'));
-    await stages[name].expectArrival(() =>
-      node([...flags.split(' '), everything.path(`locked-${name}.cjs`)], stages[name].env),
-    );
-  });
+  it.each(['--disallow-code-generation-from-strings', '--frozen-intrinsics', permissionModel])(
+    'runs under %s',
+    async (flags) => {
+      await everything.write(`locked-${name}.cjs`, connectInJavaScript(cloud, 'commonjs'));
+      await stages[name].expectArrival(() =>
+        node([...flags.split(' '), everything.path(`locked-${name}.cjs`)], stages[name].env),
+      );
+    },
+  );
 });
 
 describe("pnpm's layout, in which a package finds nothing but its own dependencies", () => {
@@ -150,3 +156,7 @@ it('cannot be tested by Jest in CommonJS mode with a later google-auth-library, 
     /dynamic import|import\(\)|ES module/i,
   );
 });
+
+function knowsFlag(name: string): boolean {
+  return process.allowedNodeEnvironmentFlags.has(name);
+}
