@@ -1,14 +1,15 @@
-// An Azure virtual machine connects as its managed identity.
+// A program on an Azure virtual machine, or in a scale set, connects as its managed identity.
 //
 // MONGODB_URI       such as mongodb+srv://cluster0.example.mongodb.net/
 // MONGODB_AUDIENCE  the audience of the server's identity provider, such as api://mongodb
-// AZURE_CLIENT_ID   client ID of a user-assigned identity; without it, the system-assigned one
+// AZURE_CLIENT_ID   client ID of a user-assigned identity; leave it out for the system-assigned one
 
 import { MongoClient } from 'mongodb';
 import { AzureManagedIdentityCallback } from 'mongodb-workload-identity/azure';
 
 const { MONGODB_URI, MONGODB_AUDIENCE, AZURE_CLIENT_ID } = process.env;
 if (!MONGODB_URI) throw new Error('Set MONGODB_URI.');
+if (!MONGODB_AUDIENCE) throw new Error('Set MONGODB_AUDIENCE.');
 
 const client = new MongoClient(MONGODB_URI, {
   authMechanism: 'MONGODB-OIDC',

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 export interface RunResult {
+  /** Null where a signal ended it. */
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -37,24 +38,54 @@ export function childEnvironment(own: Record<string, string> = {}): NodeJS.Proce
   return { ...Object.fromEntries(inherited), ...own };
 }
 
-export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      cwd: options.cwd ?? repository,
-      env: childEnvironment(options.env),
-      timeout: options.timeoutMS ?? 30_000,
-      killSignal: 'SIGKILL',
-    });
-    const out: Buffer[] = [];
-    const err: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+/** A program that runs. */
+export interface Running {
+  readonly ended: Promise<RunResult>;
+  /** Resolves when it has printed this text. */
+  printed(text: string): Promise<void>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export function launch(command: string, args: readonly string[], options: RunOptions = {}): Running {
+  const child = spawn(command, args, {
+    cwd: options.cwd ?? repository,
+    env: childEnvironment(options.env),
+    timeout: options.timeoutMS ?? 30_000,
+    killSignal: 'SIGKILL',
+  });
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+  // One that has ended already reads nothing.
+  child.stdin.on('error', () => {});
+  child.stdin.end(options.input ?? '');
+  const ended = new Promise<RunResult>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) =>
       resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
     );
-    child.stdin.end(options.input ?? '');
   });
+  return {
+    ended,
+    printed: (text) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (Buffer.concat(out).includes(text)) resolve();
+        };
+        child.stdout.on('data', look);
+        look();
+        ended.then(
+          ({ stderr }) => reject(new Error(`it ended without printing '${text}':\n${stderr}`)),
+          reject,
+        );
+      }),
+    kill: (signal) => child.kill(signal),
+  };
+}
+
+export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return launch(command, args, options).ended;
 }
 
 /** Runs a module's source text with plain Node.js, from this repository; it prints one JSON value. */

@@ -1,9 +1,10 @@
 // A person's login on a laptop: the real SDK, which runs `az` and `azd` as commands; here they are scripts.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run } from '../emulators/child.js';
+import { answer, writeCommand } from '../emulators/command.js';
 import { startGcpIam } from '../emulators/gcp.js';
 import { jwtFor } from '../unit/jwts.js';
 
@@ -26,13 +27,10 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 /** Puts a command there that writes down how it was called. */
-async function install(name: string, lines: readonly string[]): Promise<void> {
-  await writeFile(join(folder, name), ['#!/bin/sh', `echo "$0 $*" >> ${folder}/calls`, ...lines].join('\n'), {
-    mode: 0o755,
-  });
+function install(name: string, lines: readonly string[]): Promise<void> {
+  return writeCommand(join(folder, name), [`echo "$0 $*" >> ${folder}/calls`, ...lines]);
 }
 
-const answer = (value: object) => [`cat <<'END'\n${JSON.stringify(value)}\nEND`];
 const refuse = (text: string) => [`echo "${text}" >&2`, 'exit 1'];
 
 async function fetchToken(options: object = {}, env: Record<string, string> = {}) {

@@ -3,6 +3,7 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { run } from '../emulators/child.js';
+import type { Stage } from '../stage.js';
 import { makeFolder, node, Project, pinned, remove } from './npm.js';
 import {
   bundleWithEsbuild,
@@ -15,7 +16,7 @@ import {
   jestTest,
   sdks,
 } from './programs.js';
-import { Stage } from './stage.js';
+import { expectToConnect, openStage } from './stage.js';
 
 /** The newest that Jest in CommonJS mode can load: later ones import modules that are none of CommonJS. */
 const GOOGLE_AUTH_FOR_JEST = 'google-auth-library@9.15.1';
@@ -44,7 +45,7 @@ beforeAll(async () => {
     'webpack@5',
   ];
   everything = await Project.create(join(folder, 'everything'), packages);
-  for (const name of cloudNames) stages[name] = await Stage.open(name);
+  for (const name of cloudNames) stages[name] = await openStage(name);
 });
 
 afterAll(async () => {
@@ -62,7 +63,7 @@ describe.each(cloudNames)('a program for %s', (name) => {
     );
     await everything.write(`jest-${name}/connect.test.js`, jestTest(cloud));
     const jest = everything.path('node_modules', 'jest', 'bin', 'jest.js');
-    await stages[name].expectArrival(() =>
+    await expectToConnect(stages[name], () =>
       node([jest, '--rootDir', everything.path(`jest-${name}`)], stages[name].env),
     );
   });
@@ -87,14 +88,14 @@ describe.each(cloudNames)('a program for %s', (name) => {
     // Away from the project's packages.
     const alone = join(folder, `${inner}.cjs`);
     await copyFile(everything.path(inner, 'bundled.cjs'), alone);
-    await stages[name].expectArrival(() => node([alone], stages[name].env));
+    await expectToConnect(stages[name], () => node([alone], stages[name].env));
   });
 
   it.each(['--disallow-code-generation-from-strings', '--frozen-intrinsics', permissionModel])(
     'runs under %s',
     async (flags) => {
       await everything.write(`locked-${name}.cjs`, connectInJavaScript(cloud, 'commonjs'));
-      await stages[name].expectArrival(() =>
+      await expectToConnect(stages[name], () =>
         node([...flags.split(' '), everything.path(`locked-${name}.cjs`)], stages[name].env),
       );
     },
@@ -111,7 +112,7 @@ describe("pnpm's layout, in which a package finds nothing but its own dependenci
     for (const format of ['module', 'commonjs'] as const) {
       const file = `connect.${format === 'module' ? 'mjs' : 'cjs'}`;
       await project.write(file, connectInJavaScript(clouds.azure, format));
-      await stages.azure.expectArrival(() => project.node(file, stages.azure.env));
+      await expectToConnect(stages.azure, () => project.node(file, stages.azure.env));
     }
   });
 
@@ -120,7 +121,7 @@ describe("pnpm's layout, in which a package finds nothing but its own dependenci
     const packages = [inject('tarball').path, 'mongoose@9', ...sdk];
     const project = await Project.createWithPnpm(join(folder, `pnpm-mongoose-${name}`), packages);
     await project.write('connect.mjs', connectWithMongoose(clouds[name]));
-    await stages[name].expectArrival(() => project.node('connect.mjs', stages[name].env));
+    await expectToConnect(stages[name], () => project.node('connect.mjs', stages[name].env));
   });
 });
 

@@ -39,7 +39,7 @@ export function connectInJavaScript({ entry, className }: Cloud, format: 'module
 ${load('MongoClient', 'mongodb')}
 ${load(className, `${name}/${entry}`)}
 
-const callback = new ${className}({ audience: process.env.AUDIENCE });
+const callback = new ${className}({ audience: process.env.MONGODB_AUDIENCE });
 // Events call it by this.
 if (callback.name !== '${className}') console.log('it is called', callback.name);
 const client = new MongoClient(process.env.MONGODB_URI, {
@@ -71,7 +71,7 @@ import {
 import { ${className}, type ${className}Options } from '${name}/${entry}';
 import { KubernetesCallback as PodCallback } from '${name}/kubernetes';
 
-const audience: string = String(process.env.AUDIENCE);
+const audience: string = String(process.env.MONGODB_AUDIENCE);
 const settings: ${className}Options & OIDCCallbackOptions = { audience, timeoutMS: 20_000 };
 
 class Wrapped extends OIDCCallback {
@@ -155,7 +155,7 @@ const require = createRequire(import.meta.url);
 const requiredRoot = require('${name}');
 const { ${className}: Required } = require('${name}/${entry}');
 
-const { MONGODB_URI, AUDIENCE: audience } = process.env;
+const { MONGODB_URI, MONGODB_AUDIENCE: audience } = process.env;
 const [imported, required] = [importedRoot, requiredRoot].map(({ workloadIdentity }) =>
   workloadIdentity(MONGODB_URI, { audience, authMechanismProperties: { ENVIRONMENT: '${environment}' } }));
 for (const clientArguments of [imported, required]) {
@@ -247,7 +247,7 @@ const failure = (promise) => promise.then(() => undefined, ({ name, code, messag
 const found = {};
 for (const [name, Class] of Object.entries(classes)) {
   if (!(Class.prototype instanceof OIDCCallback) || Class.prototype instanceof KubernetesCallback) continue;
-  const callback = new Class({ audience: process.env.AUDIENCE });
+  const callback = new Class({ audience: process.env.MONGODB_AUDIENCE });
   const client = new MongoClient(process.env.MONGODB_URI, {
     authMechanism: 'MONGODB-OIDC',
     authMechanismProperties: { OIDC_CALLBACK: callback },
@@ -268,7 +268,7 @@ const { ${className} } = require('${name}/${entry}');
 test('connects', async () => {
   const client = new MongoClient(process.env.MONGODB_URI, {
     authMechanism: 'MONGODB-OIDC',
-    authMechanismProperties: { OIDC_CALLBACK: new ${className}({ audience: process.env.AUDIENCE }) },
+    authMechanismProperties: { OIDC_CALLBACK: new ${className}({ audience: process.env.MONGODB_AUDIENCE }) },
   });
   const { authInfo } = await client.db().command({ connectionStatus: 1 });
   await client.close();
@@ -324,7 +324,7 @@ import mongoose from 'mongoose';
 import { workloadIdentity } from '${name}';
 
 const authMechanismProperties = { ENVIRONMENT: '${environment}' };
-await mongoose.connect(...workloadIdentity(process.env.MONGODB_URI, { audience: process.env.AUDIENCE, authMechanismProperties }));
+await mongoose.connect(...workloadIdentity(process.env.MONGODB_URI, { audience: process.env.MONGODB_AUDIENCE, authMechanismProperties }));
 const { authInfo } = await mongoose.connection.db.command({ connectionStatus: 1 });
 console.log(authInfo.authenticatedUsers[0].user);
 await mongoose.disconnect();

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { Stage } from '../stage.js';
 import { makeFolder, node, Project, pinned, remove } from './npm.js';
 import {
   type CloudName,
@@ -17,7 +18,7 @@ import {
   name as packageName,
   sdks,
 } from './programs.js';
-import { audience, Stage } from './stage.js';
+import { audience, expectToConnect, openStage } from './stage.js';
 
 interface Compilation {
   readonly compiler: string;
@@ -89,7 +90,7 @@ describe.each(cloudNames)('a project for %s', (name) => {
   let stage: Stage;
 
   beforeAll(async () => {
-    stage = await Stage.open(name);
+    stage = await openStage(name);
   });
 
   afterAll(() => stage?.close());
@@ -104,7 +105,7 @@ describe.each(cloudNames)('a project for %s', (name) => {
   test.each(['module', 'commonjs'] as const)('connects from JavaScript: %s', async (format) => {
     const file = `connect.${format === 'module' ? 'mjs' : 'cjs'}`;
     await projects[name].write(file, connectInJavaScript(cloud, format));
-    await stage.expectArrival(() => projects[name].node(file, stage.env));
+    await expectToConnect(stage, () => projects[name].node(file, stage.env));
   });
 
   test.each(
@@ -123,7 +124,7 @@ describe.each(cloudNames)('a project for %s', (name) => {
     );
     const tsc = compilers.path('node_modules', `typescript-${compiler}`, 'bin', 'tsc');
     await node([tsc, '-p', project.path(inner)]);
-    await stage.expectArrival(() => project.node(`${inner}/program.js`, stage.env));
+    await expectToConnect(stage, () => project.node(`${inner}/program.js`, stage.env));
   });
 
   describe.each(['module', 'commonjs'] as const)('loaded as %s', (format) => {
@@ -140,10 +141,10 @@ describe.each(cloudNames)('a project for %s', (name) => {
 
   test('shares classes, callbacks and tokens between import and require', async () => {
     await projects[name].write('both.mjs', importAndRequire(cloud));
-    const before = stage.source.tokenRequests();
+    const before = stage.tokenRequests;
     const output = await projects[name].node('both.mjs', stage.env);
     expect(JSON.parse(output)).toEqual(Array(7).fill(true));
-    expect(stage.source.tokenRequests() - before).toBe(name === 'kubernetes' ? 0 : 1);
+    expect(stage.tokenRequests - before).toBe(name === 'kubernetes' ? 0 : 1);
   });
 
   const missing = (['azure', 'gcp'] as const).filter((other) => other !== name);
@@ -151,7 +152,7 @@ describe.each(cloudNames)('a project for %s', (name) => {
     await projects[name].write(`without-${other}.mjs`, failWithoutSDK(other));
     const output = await projects[name].node(`without-${other}.mjs`, {
       MONGODB_URI: stage.server.uri,
-      AUDIENCE: audience,
+      MONGODB_AUDIENCE: audience,
     });
     const failure = {
       name: 'OIDCCallbackError',

@@ -1,0 +1,33 @@
+// A pod on Google Kubernetes Engine with Workload Identity Federation connects as the Google service account that its
+// Kubernetes service account is bound to; iam-binding.sh binds them.
+//
+// Set in deployment.yaml:
+// MONGODB_URI       such as mongodb+srv://cluster0.example.mongodb.net/
+// MONGODB_AUDIENCE  the audience of the server's identity provider, such as https://mongodb.example.com
+
+import { createServer } from 'node:http';
+import { MongoClient } from 'mongodb';
+import { GcpMetadataCallback } from 'mongodb-workload-identity/gcp';
+
+const { MONGODB_URI, MONGODB_AUDIENCE, PORT = '8080' } = process.env;
+if (!MONGODB_URI) throw new Error('Set MONGODB_URI.');
+if (!MONGODB_AUDIENCE) throw new Error('Set MONGODB_AUDIENCE.');
+
+const client = await MongoClient.connect(MONGODB_URI, {
+  authMechanism: 'MONGODB-OIDC',
+  authMechanismProperties: {
+    OIDC_CALLBACK: new GcpMetadataCallback({ audience: MONGODB_AUDIENCE }),
+  },
+});
+
+const server = createServer(async (_request, response) => {
+  try {
+    const { authInfo } = await client.db().command({ connectionStatus: 1 });
+    response.end(`Connected as ${authInfo.authenticatedUsers[0].user}\n`);
+  } catch (error) {
+    console.error(error);
+    response.writeHead(503).end();
+  }
+});
+server.listen(PORT);
+process.once('SIGTERM', () => server.close(() => client.close()));
