@@ -67,11 +67,11 @@ export class Stage {
 
   /** Each of the program's connections arrived with the claims of this place; returns what the program does. */
   async expectArrival<T>(program: () => Promise<T>): Promise<T> {
-    const { server } = this;
-    const before = server.claims.length;
-    const result = await program();
-    const arrived = server.claims.slice(before);
-    expect(server.authFailures).toEqual([]);
+    const { claims, authFailures } = this.server;
+    const before = claims.length;
+    // Why the server refused somebody says more than how the program failed.
+    const result = await program().finally(() => expect(authFailures).toEqual([]));
+    const arrived = claims.slice(before);
     expect(arrived).not.toEqual([]);
     for (const { iss, aud, sub } of arrived) {
       expect({ iss, aud: [aud].flat(), sub }).toEqual({

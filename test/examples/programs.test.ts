@@ -10,10 +10,10 @@ test.each(programs.map((run) => [run.title, run] as const))('%s', async (_, run)
   const { file, place, env, launch, prints } = run;
   const stage = await Stage.open(place);
   try {
-    const result = await stage.expectArrival(
-      () => launchExample(file, { ...stage.env, ...env?.(stage) }, launch).ended,
-    );
-    expect(result).toEqual({ code: 0, stderr: '', stdout: prints?.(stage) });
+    await stage.expectArrival(async () => {
+      const program = launchExample(file, { ...stage.env, ...env?.(stage) }, launch);
+      expect(await program.ended).toEqual({ code: 0, stderr: '', stdout: prints?.(stage) });
+    });
   } finally {
     await stage.close();
   }
