@@ -4,7 +4,7 @@ import { examples } from './examples.js';
 import { listFiles } from './files.js';
 import { manifests } from './manifests.js';
 
-/** Those have tests of their own, in test/examples-events. */
+/** Those have tests of their own, in events/. */
 const ofEvents = /^events-/;
 
 test('each program has a test', () => {

@@ -3,11 +3,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
-import { type AzureEmulator, defaultIdentities, startAzureImds } from '../emulators/azure.js';
-import { childEnvironment } from '../emulators/child.js';
-import { startMongoServer } from '../emulators/mongodb/index.js';
-import { Needles } from '../secrets/needles.js';
-import { issuedTokens } from '../secrets/places.js';
+import { type AzureEmulator, defaultIdentities, startAzureImds } from '../../emulators/azure.js';
+import { childEnvironment } from '../../emulators/child.js';
+import { startMongoServer } from '../../emulators/mongodb/index.js';
+import { Needles } from '../../secrets/needles.js';
+import { issuedTokens } from '../../secrets/places.js';
 
 export const audience = 'api://mongodb';
 /** Which identity the connection string asks for. */
@@ -54,7 +54,7 @@ export async function setStage(options: { lifeSeconds?: number; latencyMS?: numb
 }
 
 function startExample(name: string, imports: readonly URL[], env: Record<string, string>): Example {
-  const path = fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
+  const path = fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url));
   const flags = ['tsx', ...imports.map(String)].map((specifier) => `--import=${specifier}`);
   const child = spawn(process.execPath, [...flags, path], {
     env: childEnvironment(env),
