@@ -1,7 +1,9 @@
 // Nothing in examples/ is without a test.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { examples } from './examples.js';
-import { listFiles } from './files.js';
+import { folder, listFiles } from './files.js';
 import { manifests } from './manifests.js';
 
 /** Those have tests of their own, in events/. */
@@ -23,4 +25,10 @@ test('what else there is goes with them', () => {
     'azure-functions/host.json',
     'gke-workload-identity/iam-binding.sh',
   ]);
+});
+
+test('README.md leads to each of them', () => {
+  const text = readFileSync(join(folder, 'README.md'), 'utf8');
+  const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, path]) => path);
+  expect(links.sort()).toEqual(listFiles().filter((path) => path !== 'README.md'));
 });
