@@ -41,8 +41,6 @@ export function childEnvironment(own: Record<string, string> = {}): NodeJS.Proce
 /** A program that runs. */
 export interface Running {
   readonly ended: Promise<RunResult>;
-  /** Resolves when it has printed this text. */
-  printed(text: string): Promise<void>;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -66,22 +64,7 @@ export function launch(command: string, args: readonly string[], options: RunOpt
       resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
     );
   });
-  return {
-    ended,
-    printed: (text) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          if (Buffer.concat(out).includes(text)) resolve();
-        };
-        child.stdout.on('data', look);
-        look();
-        ended.then(
-          ({ stderr }) => reject(new Error(`it ended without printing '${text}':\n${stderr}`)),
-          reject,
-        );
-      }),
-    kill: (signal) => child.kill(signal),
-  };
+  return { ended, kill: (signal) => child.kill(signal) };
 }
 
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {

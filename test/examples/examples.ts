@@ -44,8 +44,6 @@ export interface Run {
   readonly launch?: { readonly before: readonly string[] } | { readonly instead: readonly string[] };
   /** All that it prints, when it ends by itself. */
   readonly prints?: (stage: Stage) => string;
-  /** What it prints, among other things, while it runs until SIGTERM. */
-  readonly logs?: string;
   /** How it ends on SIGTERM. Default: by itself, when it has closed its client. */
   readonly stops?: 'by the signal' | 'at once';
   /** What it answers over HTTP, one after the other, while it runs until SIGTERM. */
@@ -316,7 +314,7 @@ export const examples: readonly Example[] = [
         as: 'the managed identity',
         place: azureVm,
         ...withProperties(`ENVIRONMENT:azure,TOKEN_RESOURCE:${azureAudience}`),
-        logs: 'Orders: 1',
+        answers: orders,
         stops: 'by the signal',
       },
     ],

@@ -1,5 +1,5 @@
-// The examples that run until they are told to stop: the server says who arrived, and the program answers over HTTP,
-// or logs, what it should, and ends when it gets SIGTERM.
+// The examples that run until they are told to stop: the server says who arrived, and the program answers over HTTP
+// what it should, and ends when it gets SIGTERM.
 import { expect, test } from 'vitest';
 import { Stage } from '../stage.js';
 import { runs } from './examples.js';
@@ -15,7 +15,6 @@ test.each(services.map((run) => [run.title, run] as const))('%s', async (_, run)
   const program = launchExample(file, { ...stage.env, ...env, ...run.env?.(stage) }, launch);
   try {
     await stage.expectArrival(async () => {
-      if (run.logs !== undefined) await program.printed(run.logs);
       for (const exchange of run.answers?.(stage) ?? []) {
         const { status, answer } = exchange;
         expect(await request(program, port, exchange)).toEqual({ status, answer });
