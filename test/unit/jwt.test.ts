@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { isTransient, OIDCCallbackError, retryForMS } from '../../src/errors.js';
-import { audiences, expiryOf, readClaims, requireAudienceClaim } from '../../src/jwt.js';
+import { audiences, expiryOf, quote, readClaims, requireAudienceClaim } from '../../src/jwt.js';
 import { jwt, part, SIGNATURE } from './jwts.js';
 
 const HEADER = part({ alg: 'RS256' });
@@ -165,6 +165,19 @@ describe('a claim in a message', () => {
     const aud = ['a\n\u001b[31mb', 'c'.repeat(1_000), ...'defghi'];
     const error = failureOf(() => requireAudienceClaim({ aud }, 'mongodb', 'The source', ''));
     expect(error.message).toMatch(/has a token for 'a {2}\[31mb', 'c{200}…', 'd', 'e', 'f', and 'mongodb'/);
+  });
+
+  test.each([
+    ['turns the direction of what follows', 'mon\u202egodb'],
+    ['ends a line', 'mon\u2028godb'],
+    ['is half a character', 'mon\ud83dgodb'],
+    ['a terminal takes for an escape', 'mon\u009bgodb'],
+  ])('has nothing in it that %s', (_, aud) => {
+    expect(quote(aud)).toBe("'mon godb'");
+  });
+
+  test('is no token', () => {
+    expect(quote(jwt({ sub: 'a' }))).toBe("'[redacted]'");
   });
 });
 
