@@ -73,7 +73,9 @@ export class Project {
     const project = new Project(folder);
     await project.write('package.json', JSON.stringify({ private: true }));
     const pnpm = installer.path('node_modules', 'pnpm', 'bin', 'pnpm.cjs');
-    await node([pnpm, '--dir', folder, 'add', '--prefer-offline', '--ignore-scripts', ...packages]);
+    // By default it hides a folder with everything beside the packages, where each of them would look too.
+    const flags = ['--prefer-offline', '--ignore-scripts', '--config.hoist=false'];
+    await node([pnpm, '--dir', folder, 'add', ...flags, ...packages]);
     return project;
   }
 
