@@ -45,7 +45,7 @@ const PRODUCT_NAME = '/sys/class/dmi/id/product_name';
 const AZURE_ASSET_TAG = '7783-7084-3265-9085-8269-3286-77';
 const GOOGLE_PRODUCT = /^Google( Compute Engine)?$/;
 const GKE_ISSUER = 'https://container.googleapis.com/';
-const GKE_METADATA_SERVER = 'GKE Metadata Server';
+export const GKE_METADATA_SERVER = 'GKE Metadata Server';
 /** With the OIDC issuer of the cluster turned on, and without. */
 const AKS_ISSUER = /^https:\/\/[^/]+\.(oic\.[\w-]+\.azure\.[a-z]+|azmk8s\.[a-z.]+)(\/|:|$)/;
 

@@ -3,8 +3,10 @@
 import { hasWorkloadIdentity } from '../azure-credential.js';
 import type { OIDCCallback } from '../callback.js';
 import { detect, isOnAKS, type Place } from '../detection.js';
-import { callbackOf } from '../environment.js';
+import { callbackOf, ENVIRONMENT_NAMES } from '../environment.js';
 import { environmentVariable } from '../environment-callback.js';
+import type { OIDCCallbackError } from '../errors.js';
+import { quote } from '../jwt.js';
 import { askMetadataServer } from '../metadata-server.js';
 import { requireAudience } from '../options.js';
 import { readWorkload, type Workload } from '../workload.js';
@@ -18,6 +20,7 @@ export interface Surveyed {
   readonly callback: OIDCCallback;
   readonly audience: string | undefined;
   readonly username: string | undefined;
+  readonly targetPrincipal: string | undefined;
 }
 
 /** What is known before anything is asked. */
@@ -64,7 +67,13 @@ export async function examineEnvironment(settings: Settings, report: Report): Pr
       const summary = `${callback.name}, for ${environment}: ${place.name} (${sign})`;
       return [
         ok(summary, { environment, sign, callback: callback.name }),
-        { environment, callback, audience, username: workload?.username ?? settings.clientId },
+        {
+          environment,
+          callback,
+          audience,
+          username: workload?.username ?? settings.clientId,
+          targetPrincipal: settings.targetPrincipal,
+        },
       ];
     },
   );
@@ -158,7 +167,7 @@ async function locate(
   audience: string | undefined,
   timeoutMS: number,
 ): Promise<Located> {
-  const name = environment ?? environmentVariable();
+  const name = environment ?? saidByVariable();
   if (name === 'azure') requireWholeVariables();
   if (name) {
     const origin = environment ? 'by an option or the connection string' : 'by MONGODB_OIDC_ENVIRONMENT';
@@ -175,6 +184,18 @@ async function locate(
     requireWholeVariables();
     if (await lacksWorkloadIdentity()) throw new CheckFailed(NO_WORKLOAD_IDENTITY);
     throw error;
+  }
+}
+
+function saidByVariable(): Surveyed['environment'] | undefined {
+  try {
+    return environmentVariable();
+  } catch (error) {
+    throw new CheckFailed({
+      code: (error as OIDCCallbackError).code,
+      summary: `The variable MONGODB_OIDC_ENVIRONMENT is ${quote(`${process.env.MONGODB_OIDC_ENVIRONMENT}`)}, and no such environment is known.`,
+      fix: `Set it to ${ENVIRONMENT_NAMES}; or remove it, to have it found out.`,
+    });
   }
 }
 
@@ -203,8 +224,8 @@ function requireWholeVariables(): void {
     const missing = ['AZURE_CLIENT_ID', 'AZURE_TENANT_ID'].filter((name) => !process.env[name]);
     throw new CheckFailed({
       code: 'AKS_VARIABLES_MISSING',
-      summary: `AZURE_FEDERATED_TOKEN_FILE is set, and ${missing.join(' and ')} not.`,
-      fix: 'Annotate the service account with azure.workload.identity/client-id (and azure.workload.identity/tenant-id, where the tenant is another), and start the pod anew.',
+      summary: `AZURE_FEDERATED_TOKEN_FILE is set, and ${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} not.`,
+      fix: 'Run: kubectl annotate serviceaccount <service account> azure.workload.identity/client-id=<client ID> (and azure.workload.identity/tenant-id, where the tenant is another), and start the pod anew.',
     });
   }
 }

@@ -1,28 +1,72 @@
 // The next step after each error of this package, beyond what its message says, in words of this command.
 
+import { hasWorkloadIdentity } from '../azure-credential.js';
+import { ENVIRONMENT_NAMES } from '../environment.js';
 import type { OIDCCallbackError, OIDCCallbackErrorCode } from '../errors.js';
 
-const FIXES: Readonly<Partial<Record<OIDCCallbackErrorCode, string>>> = {
+type Fixes = Readonly<Partial<Record<OIDCCallbackErrorCode, string>>>;
+
+/** Where it is known what was asked for a token. */
+export interface Asked {
+  readonly environment: 'azure' | 'gcp' | 'k8s' | 'developer';
+  readonly audience?: string | undefined;
+  readonly targetPrincipal?: string | undefined;
+}
+
+const FIXES: Fixes = {
   ERR_OIDC_AUDIENCE_MISSING: 'Say --audience, or TOKEN_RESOURCE in the connection string.',
   ERR_OIDC_AUDIENCE_MISMATCH:
     'Have the token issued for the audience that the server knows; or, if the server knows the other one, ask for that: --audience.',
   ERR_OIDC_CREDENTIAL_UNAVAILABLE: 'Give this place an identity, or say where this runs: --environment.',
-  ERR_OIDC_IDENTITY_NOT_FOUND:
-    'List the identities that this place has (az vm identity show, az webapp identity show, gcloud compute instances describe), and name one: --client-id, --service-account.',
   ERR_OIDC_ACCESS_DENIED: 'Grant what the message names, wait some minutes, and try again.',
   ERR_OIDC_RATE_LIMITED: 'Wait a minute, and have all clients of a process share one callback.',
   ERR_OIDC_SOURCE_UNREACHABLE:
     'Look at what is between this process and the token source, and whether this is the place that it is taken for: --environment.',
-  ERR_OIDC_METADATA_PROXIED: 'Set NO_PROXY as the message has it, for the program and for this command.',
   ERR_OIDC_TIMEOUT:
     'Try --timeout 30. If it stays like this, the source hangs, or its packets are dropped on the way.',
   ERR_OIDC_TOKEN_INVALID: 'Look at what answers in place of the token source.',
-  ERR_OIDC_TOKEN_FILE: 'Mount a projected service-account token, and name it: --token-file.',
-  ERR_OIDC_SDK_NOT_INSTALLED: 'Run that in the folder of the program.',
-  ERR_OIDC_ENVIRONMENT_UNKNOWN: 'Say it outright: --environment azure, gcp, k8s or developer.',
+  ERR_OIDC_ENVIRONMENT_UNKNOWN: `Say it outright: --environment ${ENVIRONMENT_NAMES}.`,
   ERR_OIDC_INVALID_URI: 'Mend the connection string, where the program has it.',
 };
 
-export function fixOf({ code }: OIDCCallbackError): string | undefined {
-  return FIXES[code];
+const MANAGED_IDENTITY: Fixes = {
+  ERR_OIDC_CREDENTIAL_UNAVAILABLE:
+    'Run: az vm identity assign --resource-group <group> --name <vm> (az webapp, functionapp, containerapp likewise). If this is no Azure host, say where it runs: --environment.',
+  ERR_OIDC_IDENTITY_NOT_FOUND:
+    'Run: az vm identity show --resource-group <group> --name <vm> (az webapp, functionapp, containerapp likewise), and give the clientId of one: --client-id, and in the program the user name of the connection string. To assign one: az vm identity assign … --identities <resource ID>.',
+  ERR_OIDC_ACCESS_DENIED:
+    'Look at the audience; on App Service, Functions and Container Apps also at IDENTITY_HEADER, which is another for each process and must not be copied.',
+};
+
+const METADATA_SERVER: Fixes = {
+  ERR_OIDC_IDENTITY_NOT_FOUND:
+    'Run: gcloud compute instances describe <instance> --format "value(serviceAccounts[].email)", and give one of these: --service-account. Without it the first is used.',
+};
+
+const LOGIN: Fixes = {
+  ERR_OIDC_CREDENTIAL_UNAVAILABLE:
+    'Run: az login. Or, for a service account of Google Cloud: gcloud auth application-default login, and say --target-principal <email>.',
+};
+
+/** What to type or click next. */
+export function fixOf({ code, message }: OIDCCallbackError, asked?: Asked): string | undefined {
+  // These name it in their last words.
+  if (code === 'ERR_OIDC_METADATA_PROXIED')
+    return `Run: export ${message.slice(message.indexOf('NO_PROXY='))}`;
+  if (code === 'ERR_OIDC_SDK_NOT_INSTALLED') return message.slice(message.indexOf('Run: '));
+  if (code === 'ERR_OIDC_TOKEN_FILE') return projectedToken(asked?.audience);
+  return (asked && fixesAt(asked)[code]) ?? FIXES[code];
+}
+
+function fixesAt({ environment, targetPrincipal }: Asked): Fixes {
+  if (environment === 'azure') return hasWorkloadIdentity() ? {} : MANAGED_IDENTITY;
+  if (environment === 'gcp') return METADATA_SERVER;
+  if (environment === 'k8s') return {};
+  if (!targetPrincipal) return LOGIN;
+  const fix = `Run: gcloud iam service-accounts add-iam-policy-binding ${targetPrincipal} --member user:<you> --role roles/iam.serviceAccountOpenIdTokenCreator; and: gcloud services enable iamcredentials.googleapis.com`;
+  return { ERR_OIDC_ACCESS_DENIED: fix };
+}
+
+function projectedToken(audience = '<audience>'): string {
+  return `Mount a projected volume with serviceAccountToken: { audience: ${audience}, expirationSeconds: 3600, path: mongodb }, and name the file in it: --token-file /var/run/secrets/tokens/mongodb`;
 }

@@ -2,6 +2,7 @@
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { existsSync, readFileSync } from 'node:fs';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -10,13 +11,19 @@ import {
   requireDirectIdentityEndpoint,
 } from '../azure-credential.js';
 import { AzureManagedIdentityCallback } from '../azure-managed-identity.js';
+import { GKE_METADATA_SERVER } from '../detection.js';
 import type { RetryEvent } from '../diagnostics.js';
 import { OIDCCallbackError } from '../errors.js';
 import { metadataServerUrl, requireDirectMetadataServer } from '../gcp-metadata.js';
-import { type Claims, namesOf, readClaims, readHeader } from '../jwt.js';
+import { type Claims, namesOf, oneLine, readClaims, readHeader } from '../jwt.js';
+import { askMetadataServer } from '../metadata-server.js';
 import { readTokenFile } from '../token-file.js';
+import type { Finding } from './causes.js';
+import { entraFinding } from './entra.js';
 import type { Surveyed } from './environment-step.js';
+import { fixOf } from './fixes.js';
 import { connectTo, nameOf } from './network.js';
+import { findSDK } from './packages.js';
 import { CheckFailed, type Outcome, ok, type Report } from './report.js';
 
 /** A token, as far as it may be known. */
@@ -31,12 +38,13 @@ export async function examineSource(
   timeoutMS: number,
   report: Report,
 ): Promise<Decoded | undefined> {
-  const { callback, username, environment } = surveyed;
+  const { callback, username } = surveyed;
   const context = username === undefined ? {} : { username };
-  const isReached = await report.check('source', 'reachable', 'reaching the token source', async () => [
-    await reach(environment, timeoutMS),
-    true,
-  ]);
+  const isReached = await report.check('source', 'reachable', 'reaching the token source', async () => {
+    const outcome = await reach(surveyed, timeoutMS);
+    loadSDK(surveyed);
+    return [outcome, true];
+  });
   if (!isReached) return undefined;
   const decoded = await report.check('source', 'first-token', 'asking for a token', async () => {
     const attempts = countAttempts();
@@ -61,8 +69,19 @@ export async function examineSource(
   return decoded;
 }
 
+/** Before it is asked for a token, which takes its own time. */
+function loadSDK({ environment, targetPrincipal }: Surveyed): void {
+  if (environment === 'k8s') return;
+  const name = environment === 'gcp' || targetPrincipal ? 'google-auth-library' : '@azure/identity';
+  try {
+    findSDK(name)?.load();
+  } catch {
+    // The callback says what is wrong with it.
+  }
+}
+
 /** Without a proxy, as the SDKs must. */
-async function reach(environment: Surveyed['environment'], timeoutMS: number): Promise<Outcome> {
+async function reach({ environment }: Surveyed, timeoutMS: number): Promise<Outcome> {
   if (environment === 'developer') return { status: 'skipped', summary: 'A login of a person is used' };
   if (environment === 'k8s') return { status: 'skipped', summary: 'A file is read' };
   if (environment === 'azure' && hasWorkloadIdentity()) return describeFederatedToken();
@@ -79,23 +98,21 @@ async function reach(environment: Surveyed['environment'], timeoutMS: number): P
     (await connectTo(host, Math.min(timeoutMS, 5_000))).destroy();
   } catch (error) {
     if (!(error instanceof CheckFailed)) throw error;
+    const summary = `The ${source} cannot be reached: ${error.message}`;
+    if (environment === 'gcp' && hasUserCredentials()) {
+      throw new CheckFailed({
+        code: 'ERR_OIDC_CREDENTIAL_UNAVAILABLE',
+        summary: `${summary} What is here is a login of gcloud (Application Default Credentials of a person), which cannot mint an ID token for MongoDB.`,
+        fix: 'Impersonate a service account: --environment developer --target-principal <email>',
+      });
+    }
     throw new CheckFailed({
       code: 'ERR_OIDC_SOURCE_UNREACHABLE',
-      summary: `The ${source} cannot be reached: ${error.message}`,
-      fix:
-        environment === 'azure'
-          ? 'Look at network policies, firewalls (iptables) and service meshes for 169.254.169.254: a Kubernetes NetworkPolicy with an egress rule must allow it. Is this an Azure host? Elsewhere say where this runs: --environment.'
-          : notGoogle(),
+      summary,
+      fix: `Is this a host of ${environment === 'azure' ? 'Azure' : 'Google Cloud'}? If not, say where it runs: --environment. If it is, look at network policies, firewalls (iptables) and service meshes: a Kubernetes NetworkPolicy with an egress rule must allow 169.254.169.254.`,
     });
   }
   return ok(`The ${source} at ${nameOf(host)} accepts connections`);
-}
-
-function notGoogle(): string {
-  if (hasUserCredentials()) {
-    return 'This is no Google Cloud host, and there is a login of gcloud (Application Default Credentials of a person), which cannot mint an ID token by itself. Impersonate a service account: --environment developer --target-principal <email>.';
-  }
-  return 'Look at network policies, firewalls and service meshes for 169.254.169.254. Is this a Google Cloud host? Elsewhere say where this runs: --environment.';
 }
 
 /** Whether Application Default Credentials are those of a person. */
@@ -119,37 +136,98 @@ async function describeFederatedToken(): Promise<Outcome> {
 
 async function federatedClaims(): Promise<Claims> {
   const path = process.env.AZURE_FEDERATED_TOKEN_FILE ?? '';
-  const token = await readTokenFile({ path, origin: 'the variable AZURE_FEDERATED_TOKEN_FILE' });
-  return readClaims(token, path, { says: 'holds' });
+  try {
+    const token = await readTokenFile({ path, origin: 'the variable AZURE_FEDERATED_TOKEN_FILE' });
+    return readClaims(token, path, { says: 'holds' });
+  } catch (error) {
+    const { code, message } = error as OIDCCallbackError;
+    throw new CheckFailed({
+      code,
+      // What follows is meant for a token that goes to MongoDB itself.
+      summary: message.replace(/(?<=\.) In Kubernetes.*/, ''),
+      fix: 'The webhook mounts the volume azure-identity-token: give the pod the label azure.workload.identity/use: "true", set no such variable or volume by hand, and start it anew.',
+    });
+  }
 }
 
 /** What a failed fetch means, where more can be found out than its error says. */
-async function explained(
-  error: unknown,
+async function explained(error: unknown, surveyed: Surveyed, timeoutMS: number): Promise<unknown> {
+  if (!(error instanceof OIDCCallbackError)) return error;
+  const finding = await findingOf(error, surveyed, timeoutMS);
+  if (finding) return new CheckFailed(finding);
+  const { code, message } = error;
+  const fix = fixOf(error, surveyed);
+  return fix === undefined ? error : new CheckFailed({ code, summary: message, fix });
+}
+
+async function findingOf(
+  error: OIDCCallbackError,
   { environment, username, audience }: Surveyed,
   timeoutMS: number,
-): Promise<unknown> {
-  if (!(error instanceof OIDCCallbackError)) return error;
-  const { code, message } = error;
-  if (environment === 'azure' && hasWorkloadIdentity() && /federated/i.test(message)) {
-    const { iss, sub, aud } = await federatedClaims();
-    return new CheckFailed({
-      code,
-      summary: message,
-      fix: `Make the credential say what this pod's token says: az identity federated-credential create --name mongodb --identity-name <identity> --resource-group <group> --issuer ${iss} --subject ${sub} --audiences ${[aud].flat()[0]}`,
-    });
+): Promise<Finding | undefined> {
+  const { code } = error;
+  if (environment === 'gcp') {
+    const isUnbound = code === 'ERR_OIDC_CREDENTIAL_UNAVAILABLE' && (await isOnGKE(timeoutMS));
+    return isUnbound ? { code, ...UNBOUND } : undefined;
   }
-  if (environment === 'azure' && code === 'ERR_OIDC_IDENTITY_NOT_FOUND' && username) {
+  if (environment !== 'azure') return undefined;
+  const isFederated = hasWorkloadIdentity();
+  const found = entraFinding(error, {
+    audience,
+    clientId: username ?? process.env.AZURE_CLIENT_ID,
+    federated: isFederated ? await federatedClaims() : undefined,
+  });
+  if (found || isFederated) return found;
+  if (code === 'ERR_OIDC_IDENTITY_NOT_FOUND' && username) {
     const clientId = await clientIdOfObject(username, audience, timeoutMS);
-    if (clientId !== undefined) {
-      return new CheckFailed({
-        code: 'CLIENT_ID_IS_OBJECT_ID',
-        summary: `${username} is the object (principal) ID of an identity that is assigned here, and not its client ID.`,
-        fix: `Use its client ID: ${clientId}`,
-      });
-    }
+    return clientId === undefined
+      ? undefined
+      : {
+          code: 'CLIENT_ID_IS_OBJECT_ID',
+          summary: `${username} is the object (principal) ID of an identity that is assigned here, and not its client ID.`,
+          fix: `Use its client ID: ${clientId}`,
+        };
   }
-  return error;
+  if (code !== 'ERR_OIDC_SOURCE_UNREACHABLE' && code !== 'ERR_OIDC_TIMEOUT') return undefined;
+  const answer = await whatAnswers(timeoutMS);
+  return answer === undefined
+    ? undefined
+    : {
+        code: 'ERR_OIDC_SOURCE_UNREACHABLE',
+        summary: `What answers at the identity endpoint is not Azure's: it answers with ${answer}.`,
+        fix: 'Look at what answers in its place: a proxy, a captive portal, a service mesh, an iptables rule for 169.254.169.254.',
+      };
+}
+
+const UNBOUND = {
+  summary:
+    'The metadata server of GKE refuses an ID token (400): the Kubernetes service account of this pod is bound to no Google service account.',
+  fix: 'Run: gcloud iam service-accounts add-iam-policy-binding <email> --role roles/iam.workloadIdentityUser --member "serviceAccount:<project>.svc.id.goog[<namespace>/<service account>]"; and: kubectl annotate serviceaccount <service account> iam.gke.io/gcp-service-account=<email>. Or mount a projected token, with --environment k8s.',
+};
+
+async function isOnGKE(timeoutMS: number): Promise<boolean> {
+  const server = await askMetadataServer(AbortSignal.timeout(timeoutMS)).catch(() => '');
+  return server === GKE_METADATA_SERVER;
+}
+
+/** What is no JSON in the answer of the identity endpoint, to a question for no token. */
+function whatAnswers(timeoutMS: number): Promise<string | undefined> {
+  const [endpoint = ''] = identityEndpoints();
+  const url = new URL('/metadata/identity/oauth2/token?api-version=2018-02-01', endpoint);
+  return new Promise((resolve) => {
+    const answered = (response: IncomingMessage) => {
+      response.resume();
+      const type = response.headers['content-type'] ?? 'no content type';
+      resolve(type.includes('json') ? undefined : `status ${response.statusCode} and ${oneLine(type)}`);
+    };
+    // An agent of its own never uses a proxy.
+    const options = {
+      agent: new Agent(),
+      headers: { metadata: 'true' },
+      signal: AbortSignal.timeout(timeoutMS),
+    };
+    get(url, options, answered).on('error', () => resolve(undefined));
+  });
 }
 
 async function clientIdOfObject(

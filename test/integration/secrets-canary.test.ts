@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTokenDirectory } from '../emulators/kubernetes.js';
 import { type MongoServer, startMongoServer } from '../emulators/mongodb/index.js';
 import { type Program, type Reply, startProgram } from '../secrets/child.js';
+import { issuedTokens } from '../secrets/issued-tokens.js';
 import { Needles } from '../secrets/needles.js';
-import { echoedToken, issuedTokens, places, type RunningPlace } from '../secrets/places.js';
+import { echoedToken, places, type RunningPlace } from '../secrets/places.js';
 import { renderings } from '../secrets/renderings.js';
 
 const FETCH = 'tracing:mongodb-workload-identity.fetch';

@@ -44,7 +44,7 @@ export class Project {
     return run(process.execPath, [command, 'doctor', ...args], {
       env: { ...env },
       cwd: this.folder,
-      timeoutMS: 60_000,
+      timeoutMS: 120_000,
     });
   }
 

@@ -1,8 +1,11 @@
 // Runs doctor on one mistake, as a person and as a program would.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { RunResult } from '../emulators/child.js';
 import { startMongoServer } from '../emulators/mongodb/index.js';
+import { placeEnv } from '../emulators/place.js';
+import { secretsIn } from './canary.js';
 import type { Closable, Misconfiguration, SetUp, Stage } from './misconfiguration.js';
 import { everything, Project } from './project.js';
 
@@ -27,6 +30,8 @@ export interface Diagnosis {
   readonly unaided: readonly Check[] | undefined;
   /** Everything that was printed, on both streams, in both forms. */
   readonly output: string;
+  /** What is found in it of any token or other secret. */
+  readonly leaks: readonly string[];
   /** The same text on every run. */
   normalize(text: string): string;
 }
@@ -34,11 +39,16 @@ export interface Diagnosis {
 export const audience = 'api://mongodb';
 
 /** @param projects - of all cases, by what is installed */
-export async function diagnose({ setUp }: Misconfiguration, projects: Projects): Promise<Diagnosis> {
+export async function diagnose(
+  { setUp }: Misconfiguration,
+  projects: Projects,
+  isRepaired = false,
+): Promise<Diagnosis> {
   const open: Closable[] = [];
   const folder = await mkdtemp(join(tmpdir(), 'misconfiguration-'));
   const replacements = new Map([[folder, '/etc/app']]);
   const stage: Stage = {
+    isRepaired,
     keep(emulator) {
       open.push(emulator);
       return emulator;
@@ -51,16 +61,21 @@ export async function diagnose({ setUp }: Misconfiguration, projects: Projects):
       replacements.set(`:${server.port}`, ':27017');
       return server;
     },
-    async file(name, text) {
+    async file(name, text, mode = 0o644) {
       const path = join(folder, name);
-      await writeFile(path, text);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, text, { mode });
       return path;
+    },
+    async place({ files = {}, ...names }) {
+      for (const [path, text] of Object.entries(files)) await stage.file(join('root', path), text);
+      return placeEnv({ root: join(folder, 'root'), ...names });
     },
   };
   try {
     const set = await setUp(stage);
-    for (const [from, to] of Object.entries(set.replace ?? {})) replacements.set(from, to);
-    return await run(set, stage, projects, replacements);
+    // What a case names is longer than what holds for all.
+    return await run(set, stage, projects, new Map([...Object.entries(set.replace ?? {}), ...replacements]));
   } finally {
     await Promise.all(open.map((each) => each.close()));
     await rm(folder, { recursive: true, force: true });
@@ -76,16 +91,21 @@ async function run(
   const project = await projects.with(packages);
   const config = serverConfig && (await stage.file('providers.json', JSON.stringify(serverConfig)));
   const aided = config ? [...args, '--server-config', config] : args;
-  const [json, text] = await Promise.all([
-    project.doctor([...aided, '--json'], env),
-    project.doctor(config ? [...args, '--json'] : args, env),
-  ]);
-  const output = [json, text].flatMap(({ stdout, stderr }) => [stdout, stderr]).join('\n');
+  const forms = [
+    [...aided, '--json'],
+    // The twin is only to be well.
+    ...(stage.isRepaired ? [] : [aided]),
+    ...(stage.isRepaired || !config ? [] : [[...args, '--json']]),
+  ];
+  const printed = await Promise.all(forms.map((each) => project.doctor(each, env)));
+  const [json, , unaided] = printed as [RunResult, RunResult?, RunResult?];
+  const output = printed.flatMap(({ stdout, stderr }) => [stdout, stderr]).join('\n');
   return {
     exitCode: json.code,
     checks: checksOf(json.stdout || json.stderr),
-    unaided: config ? checksOf(text.stdout) : undefined,
+    unaided: unaided && checksOf(unaided.stdout),
     output,
+    leaks: await secretsIn(output, { args: aided, env }),
     normalize: (said) => {
       let normal = said.replaceAll(project.folder, '/app');
       for (const [from, to] of replacements) normal = normal.replaceAll(from, to);

@@ -65,15 +65,6 @@ export const echoedToken = await new SignJWT({
 
 const [headerAndPayload, signature] = echoedToken.split(/\.(?=[^.]*$)/);
 
-/** Every token that an emulator of this process signs, a token file's included. */
-export const issuedTokens = new Set<string>();
-const { sign } = SignJWT.prototype;
-SignJWT.prototype.sign = async function (...parameters) {
-  const token = await sign.apply(this, parameters);
-  issuedTokens.add(token);
-  return token;
-};
-
 export const places: readonly Place[] = [
   {
     what: 'the metadata service of an Azure VM',

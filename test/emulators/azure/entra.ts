@@ -160,7 +160,10 @@ class Entra extends AzureService implements EntraEmulator {
     }
     const refusal = await this.#verify(assertion);
     if (refusal !== undefined) return refusal;
-    const { token } = await this.signToken(scope.slice(0, -'/.default'.length), identity);
+    const resource = scope.slice(0, -'/.default'.length);
+    const unknown = this.refusalOf(resource);
+    if (unknown !== undefined) return failure(400, 'invalid_resource', 500011, [unknown]);
+    const { token } = await this.signToken(resource, identity);
     return json(200, {
       token_type: 'Bearer',
       expires_in: this.lifeSeconds,

@@ -41,6 +41,10 @@ class Imds extends AzureService {
     const identity = this.#choose(request.query);
     if (typeof identity === 'string') return invalidRequest(identity);
     const resource = request.query.resource as string;
+    const unknown = this.refusalOf(resource);
+    if (unknown !== undefined) {
+      return json(400, { error: 'invalid_resource', error_description: `AADSTS500011: ${unknown}` });
+    }
     const { token, notBefore, expiresOn } = await this.signToken(resource, identity);
     return json(200, {
       access_token: emptyToken ? '' : token,

@@ -22,6 +22,8 @@ export interface AzureOptions extends ListenOptions {
   latencyMS?: number;
   /** The `requestedAccessTokenVersion` of the application that is the resource. Default: 1.0. */
   tokenVersion?: '1.0' | '2.0';
+  /** The Application ID URIs and client IDs of the tenant's applications. Default: whatever is asked for. */
+  resources?: string[];
 }
 
 export interface AzureEmulator extends HttpEmulator {
@@ -79,6 +81,7 @@ export abstract class AzureService extends HttpService implements AzureEmulator 
   tokenVersion: '1.0' | '2.0';
   abstract readonly env: Record<string, string>;
   readonly #issuer: Issuer;
+  readonly #resources: readonly string[] | undefined;
 
   constructor(options: AzureOptions, issuer: Issuer, http: HttpServiceOptions = {}) {
     super({ latencyMS: options.latencyMS, ...http });
@@ -87,6 +90,7 @@ export abstract class AzureService extends HttpService implements AzureEmulator 
     this.lifeSeconds = options.lifeSeconds ?? 3600;
     this.tokenVersion = options.tokenVersion ?? '1.0';
     this.#issuer = issuer;
+    this.#resources = options.resources;
   }
 
   get issuer(): string {
@@ -101,6 +105,12 @@ export abstract class AzureService extends HttpService implements AzureEmulator 
 
   protected get jwks() {
     return this.#issuer.jwks;
+  }
+
+  /** What Entra answers where it knows no such resource: AzureAD/microsoft-authentication-library-for-dotnet#3979. */
+  protected refusalOf(resource: string): string | undefined {
+    if (!this.#resources || this.#resources.includes(resource)) return undefined;
+    return `The resource principal named ${resource} was not found in the tenant named ${this.tenantId}. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.`;
   }
 
   /**

@@ -35,6 +35,11 @@ export function issueAccessToken(owner: string, lifeSeconds: number): string {
   return token;
 }
 
+/** Every access token that was issued in this process. */
+export function issuedAccessTokens(): Iterable<string> {
+  return accessTokens.keys();
+}
+
 /** Whose access token this is; undefined where it is unknown or expired. */
 export function ownerOf(accessToken: string): string | undefined {
   const known = accessTokens.get(accessToken);
