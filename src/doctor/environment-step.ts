@@ -3,9 +3,9 @@
 import { hasWorkloadIdentity } from '../azure-credential.js';
 import type { OIDCCallback } from '../callback.js';
 import { detect, isOnAKS, type Place } from '../detection.js';
-import { callbackOf, ENVIRONMENT_NAMES } from '../environment.js';
+import { callbackOf, ENVIRONMENT_NAMES, isEnvironmentName } from '../environment.js';
 import { environmentVariable } from '../environment-callback.js';
-import type { OIDCCallbackError } from '../errors.js';
+import { OIDCCallbackError } from '../errors.js';
 import { quote } from '../jwt.js';
 import { askMetadataServer } from '../metadata-server.js';
 import { requireAudience } from '../options.js';
@@ -136,13 +136,28 @@ function judgeSDK(name: string, [major, minor]: readonly number[]): Outcome {
 
 function readURI(uri: string, settings: Settings): Workload {
   const { audience, targetPrincipal, allowedHosts, clientId } = settings;
-  return readWorkload(uri, {
-    audience,
-    targetPrincipal,
-    allowedHosts,
-    environment: said(settings),
-    ...(clientId !== undefined && { auth: { username: clientId, password: undefined } }),
-  });
+  const readFor = (environment: Surveyed['environment'] | undefined) =>
+    readWorkload(uri, {
+      audience,
+      targetPrincipal,
+      allowedHosts,
+      environment,
+      ...(clientId !== undefined && { auth: { username: clientId, password: undefined } }),
+    });
+  // What else is said of the environment must not hide that the program's is misspelt.
+  const [, name] = /\?.*\bENVIRONMENT(?::|%3A)([\w-]{1,40})/i.exec(uri) ?? [];
+  if (name !== undefined && !isEnvironmentName(name)) {
+    try {
+      readFor(undefined);
+    } catch (error) {
+      if (!(error instanceof OIDCCallbackError)) throw error;
+      throw new OIDCCallbackError(
+        error.code,
+        error.message.replace('This ENVIRONMENT', `ENVIRONMENT:${name}`),
+      );
+    }
+  }
+  return readFor(said(settings));
 }
 
 /** A token file is one of Kubernetes, and the rest of them say as much. */

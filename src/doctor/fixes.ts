@@ -48,6 +48,9 @@ const LOGIN: Fixes = {
     'Run: az login. Or, for a service account of Google Cloud: gcloud auth application-default login, and say --target-principal <email>.',
 };
 
+const ALLOW =
+  'Look at the name, character by character. If it is right, add it to ALLOWED_HOSTS (allowedHosts) in the program, and here to --allowed-hosts.';
+
 /** What to type or click next. */
 export function fixOf({ code, message }: OIDCCallbackError, asked?: Asked): string | undefined {
   // These name it in their last words.
@@ -55,6 +58,7 @@ export function fixOf({ code, message }: OIDCCallbackError, asked?: Asked): stri
     return `Run: export ${message.slice(message.indexOf('NO_PROXY='))}`;
   if (code === 'ERR_OIDC_SDK_NOT_INSTALLED') return message.slice(message.indexOf('Run: '));
   if (code === 'ERR_OIDC_TOKEN_FILE') return projectedToken(asked?.audience);
+  if (message.includes('allowed are only')) return ALLOW;
   return (asked && fixesAt(asked)[code]) ?? FIXES[code];
 }
 

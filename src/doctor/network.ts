@@ -3,7 +3,8 @@
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { connect as connectTLS, type TLSSocket } from 'node:tls';
+import { connect as connectTLS, type PeerCertificate } from 'node:tls';
+import { oneLine } from '../jwt.js';
 import type { ConnectionString } from '../uri.js';
 import { CheckFailed } from './report.js';
 
@@ -94,17 +95,18 @@ export async function shakeHands(
     await opened(socket, 'secureConnect', timeoutMS);
     return { protocol: socket.getProtocol(), validTo: new Date(socket.getPeerCertificate().valid_to) };
   } catch (error) {
-    throw tlsProblem(host, error, socket);
+    throw tlsProblem(host, error);
   } finally {
     socket.destroy();
   }
 }
 
-function tlsProblem(host: Host, error: unknown, socket: TLSSocket): CheckFailed {
+function tlsProblem(host: Host, error: unknown): CheckFailed {
   const code = codeOf(error);
   const name = nameOf(host);
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    const names = socket.getPeerCertificate().subjectaltname ?? 'no name';
+    const { cert } = error as { cert?: PeerCertificate };
+    const names = oneLine(cert?.subjectaltname ?? 'none');
     return new CheckFailed({
       code: 'TLS_NAME_MISMATCH',
       summary: `The certificate of ${name} is for other names: ${names}.`,
@@ -139,7 +141,7 @@ function read(path: string | boolean | undefined, name: string): Buffer | undefi
   } catch (error) {
     throw new CheckFailed({
       code: 'TLS_FILE',
-      summary: `The file of ${name} cannot be read (${codeOf(error)}).`,
+      summary: `The file of ${name}, ${path}, cannot be read (${codeOf(error)}).`,
       fix: 'Look at its path, and at who may read it.',
     });
   }

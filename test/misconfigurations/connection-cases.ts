@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createCertificates } from '../emulators/certificates.js';
 import { startDns } from '../emulators/dns.js';
 import { createTokenDirectory } from '../emulators/kubernetes.js';
-import type { Env, Misconfiguration, ServerOptions, Stage } from './misconfiguration.js';
+import type { Misconfiguration, ServerOptions, Stage } from './misconfiguration.js';
 import { audience } from './run-case.js';
 
 const properties = `authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:k8s,TOKEN_RESOURCE:${audience}`;
