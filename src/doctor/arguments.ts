@@ -82,7 +82,9 @@ export function readArguments(args: readonly string[], version: string): Setting
     });
     if (values.version) return { text: version, exitCode: 0 };
     if (values.help) return { text: USAGE, exitCode: 0 };
-    const [command, uri = process.env.MONGODB_URI || undefined, ...others] = positionals;
+    const [command, given, ...others] = positionals;
+    // "$MONGODB_URI" is empty where it is not set.
+    const uri = given || process.env.MONGODB_URI || undefined;
     if (command !== 'doctor') throw new TypeError('Say what to do: doctor.');
     if (others.length > 0)
       throw new TypeError('Give one connection string, in quotes: it holds characters of the shell.');

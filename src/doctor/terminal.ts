@@ -1,7 +1,7 @@
 // Shows the checks to a person, as they run: a line of what goes on where there is a terminal, plain lines elsewhere.
 
 import type { WriteStream } from 'node:tty';
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Advice } from './advice.js';
 import type { Check, Listener, Outcome, Step } from './report.js';
 
@@ -48,12 +48,11 @@ export class Terminal implements Listener {
     );
     if (status === 'ok' || status === 'skipped') return;
     if (code) this.#write(this.#paint('gray', `${INDENT}${code}`));
-    if (fix) this.#write(this.#wrap(`→ ${fix}`, INDENT));
+    if (fix) this.#item('→', fix, INDENT);
     for (const [index, cause] of (causes ?? []).entries()) {
-      this.#write(
-        this.#wrap(`${index + 1}. ${cause.summary} ${this.#paint('gray', `(${cause.code})`)}`, INDENT),
-      );
-      this.#write(this.#wrap(`→ ${cause.fix}`, `${INDENT}   `));
+      const marker = `${index + 1}.`;
+      this.#item(marker, `${cause.summary} ${this.#paint('gray', `(${cause.code})`)}`, INDENT);
+      this.#item('→', cause.fix, INDENT + ' '.repeat(marker.length + 1));
     }
   }
 
@@ -61,12 +60,12 @@ export class Terminal implements Listener {
   advise({ atlas, oidcIdentityProviders, commands, notes }: Advice): void {
     this.#write(`\n${this.#paint('bold', 'A server that takes this token')}`);
     this.#write('  On Atlas:');
-    for (const [index, step] of atlas.entries()) this.#write(this.#wrap(`${index + 1}. ${step}`, INDENT));
+    for (const [index, step] of atlas.entries()) this.#item(`${index + 1}.`, step, INDENT);
     this.#write('  On MongoDB Enterprise, setParameter.oidcIdentityProviders:');
     this.#write(JSON.stringify(oidcIdentityProviders, undefined, 2).replace(/^/gm, INDENT));
     this.#write('  and in mongosh:');
     for (const command of commands) this.#write(command.replace(/^/gm, INDENT));
-    for (const note of notes) this.#write(this.#wrap(`* ${note}`, '  '));
+    for (const note of notes) this.#item('*', note, '  ');
   }
 
   conclude(checks: readonly Outcome[]): void {
@@ -93,7 +92,13 @@ export class Terminal implements Listener {
 
   /** `NO_COLOR` and `FORCE_COLOR` are minded by `hasColors`. */
   #paint(style: Style, text: string): string {
-    return this.#output.isTTY && this.#output.hasColors() ? styleText(style, text) : text;
+    return this.#output.isTTY && this.#output.hasColors() ? styleText(style, text, { validateStream: false }) : text;
+  }
+
+  /** What is beside the marker stays beside it. */
+  #item(marker: string, text: string, indent: string): void {
+    const beside = ' '.repeat(indent.length + marker.length + 1);
+    this.#write(`${indent}${marker} ${this.#wrap(text, beside).trimStart()}`);
   }
 
   /** What is copied from here is never broken: a word longer than the line stays whole. */
@@ -101,7 +106,7 @@ export class Terminal implements Listener {
     const lines: string[] = [];
     let line = '';
     for (const word of text.split(' ')) {
-      if (line !== '' && `${indent}${line} ${word}`.length > this.#width) {
+      if (line !== '' && stripVTControlCharacters(`${indent}${line} ${word}`).length > this.#width) {
         lines.push(line);
         line = word;
       } else line = line === '' ? word : `${line} ${word}`;

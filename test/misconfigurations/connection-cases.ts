@@ -163,18 +163,15 @@ export const connectionCases: readonly Misconfiguration[] = [
     title: 'The name of the cluster has no SRV record',
     symptom: 'Connecting fails: `querySrv ENOTFOUND _mongodb._tcp.cluster0.shop.test`.',
     async setUp(stage) {
-      const { server, source } = await pod(stage);
-      const { port } = server;
-      const srv = { '_mongodb._tcp.cluster0.shop.test': [{ target: 'node-1.shop.test', port }] };
-      const dns = stage.keep(await startDns(stage.isRepaired ? { srv } : {}));
-      const hosts = { 'node-1.shop.test': '127.0.0.1' };
+      const tls = await certificates(stage, ['node-1.shop.test']);
+      const { server, source } = await pod(stage, { tls });
+      const target = { target: 'node-1.shop.test', port: server.port };
+      const srv = { '_mongodb._tcp.cluster0.shop.test': [target] };
+      const { address } = stage.keep(await startDns(stage.isRepaired ? { srv } : {}));
+      const uri = `mongodb+srv://cluster0.shop.test/?${properties}&tlsCAFile=${encodeURIComponent(tls.caFile)}`;
       return {
-        args: [
-          `mongodb+srv://cluster0.shop.test/?${properties}`,
-          ...['--token-file', source.path, '--timeout', '20'],
-          ...(stage.isRepaired ? ['--no-connect'] : []),
-        ],
-        env: await stage.place({ hosts, dnsServer: dns.address }),
+        args: [uri, '--token-file', source.path, '--timeout', '20'],
+        env: await stage.place({ hosts: { 'node-1.shop.test': '127.0.0.1' }, dnsServer: address }),
       };
     },
     hasTwin: true,

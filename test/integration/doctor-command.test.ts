@@ -1,0 +1,88 @@
+// The command as a process: what is written where, and how it ends.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTokenDirectory, type KubernetesTokens } from '../emulators/kubernetes.js';
+import { Project } from '../misconfigurations/project.js';
+
+let project: Project;
+let tokens: KubernetesTokens;
+beforeAll(async () => {
+  [project, tokens] = await Promise.all([
+    Project.create({ mongodb: 'mongodb' }),
+    createTokenDirectory({ audience: 'mongodb' }),
+  ]);
+});
+afterAll(() => Promise.all([project.close(), tokens.close()]));
+
+const doctor = (...args: readonly string[]) => project.doctor(args, {});
+
+describe('the command', () => {
+  it('ends with 0 where all is well, and colours nothing in a pipe', async () => {
+    const { code, stdout, stderr } = await project.doctor(
+      ['--no-connect', '--token-file', tokens.path, '--audience', 'mongodb'],
+      { FORCE_COLOR: '1' },
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/\nAll well\.\n$/);
+    expect(stdout).not.toMatch(/[^\P{Cc}\n]/u);
+  });
+
+  it('ends with 1 where a check failed', async () => {
+    const { code, stdout, stderr } = await doctor(
+      ...['--no-connect', '--token-file', tokens.path, '--audience', 'other'],
+    );
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect(stdout).toMatch(/\n1 check failed\.\n$/);
+  });
+
+  it('ends with 2 where it is used wrongly, and writes that to standard error', async () => {
+    const { code, stdout, stderr } = await doctor('--tokenfile');
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain("Unknown option '--tokenfile'");
+    expect(stderr).toContain('Usage: npx mongodb-workload-identity doctor');
+  });
+
+  it('writes its usage and its version to standard output', async () => {
+    const [help, version] = await Promise.all([doctor('--help'), doctor('--version')]);
+    expect({ ...help, stdout: '' }).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(help.stdout).toContain('Exit code: 0 all well, 1 a check failed, 2 wrong usage.');
+    expect({ ...version, stdout: version.stdout.trim() }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      stderr: '',
+    });
+  });
+
+  it('writes one JSON document and nothing else', async () => {
+    const { code, stdout, stderr } = await doctor(
+      ...['--json', '--no-connect', '--token-file', tokens.path, '--audience', 'mongodb'],
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { ok, version, steps } = JSON.parse(stdout);
+    expect({ ok, version }).toEqual({ ok: true, version: expect.any(String) });
+    expect(steps.map(({ step }: { step: string }) => step)).toEqual([
+      'environment',
+      'source',
+      'token',
+      'mongodb',
+    ]);
+  });
+});
+
+it('warns of an SDK that is too old, whether it is needed or not', async () => {
+  const old = await Project.create({ mongodb: 'mongodb' });
+  try {
+    // Only its manifest is looked at.
+    const folder = join(old.folder, 'node_modules', '@azure', 'identity');
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'package.json'), '{ "name": "@azure/identity", "version": "4.6.0" }');
+    await writeFile(join(folder, 'index.js'), 'throw new Error("not to be loaded")');
+    const { code, stdout } = await old.doctor(['--no-connect', '--token-file', tokens.path], {});
+    expect(code).toBe(0);
+    expect(stdout).toContain('@azure/identity 4.6.0 is too old');
+    expect(stdout).toContain('npm install @azure/identity@latest');
+  } finally {
+    await old.close();
+  }
+});
