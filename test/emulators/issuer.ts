@@ -16,6 +16,8 @@ export interface SignOptions {
   lifeSeconds?: number | undefined;
   /** Seconds since the epoch. Default: now. */
   notBefore?: number | undefined;
+  /** False: the header does not name the key. */
+  kid?: false;
 }
 
 export interface Issuer {
@@ -51,7 +53,7 @@ class IssuerService extends HttpService implements Issuer {
     return `${this.url}/keys`;
   }
 
-  sign(claims: JWTPayload, { lifeSeconds, notBefore }: SignOptions = {}): Promise<string> {
+  sign(claims: JWTPayload, { lifeSeconds, notBefore, kid }: SignOptions = {}): Promise<string> {
     const now = Math.floor(Date.now() / 1000);
     return new SignJWT({
       iss: this.issuer,
@@ -61,7 +63,7 @@ class IssuerService extends HttpService implements Issuer {
       jti: randomUUID(),
       ...claims,
     })
-      .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: this.#kid })
+      .setProtectedHeader({ alg: 'RS256', typ: 'JWT', ...(kid ?? { kid: this.#kid }) })
       .sign(this.#privateKey);
   }
 

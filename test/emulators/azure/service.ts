@@ -1,6 +1,6 @@
 /** What the Azure emulators have in common: a tenant, its identities and the shape of their tokens. */
 import { createHash, randomBytes } from 'node:crypto';
-import { decodeJwt } from 'jose';
+import { decodeJwt, type JWTPayload } from 'jose';
 import { type HttpEmulator, HttpService, type HttpServiceOptions, type ListenOptions } from '../http.js';
 import type { Issuer } from '../issuer.js';
 
@@ -22,6 +22,8 @@ export interface AzureOptions extends ListenOptions {
   latencyMS?: number;
   /** The `requestedAccessTokenVersion` of the application that is the resource. Default: 1.0. */
   tokenVersion?: '1.0' | '2.0';
+  /** Claims that the tokens have besides, or instead: groups, roles, times. */
+  claims?: JWTPayload;
   /** The Application ID URIs and client IDs of the tenant's applications. Default: whatever is asked for. */
   resources?: string[];
 }
@@ -81,6 +83,7 @@ export abstract class AzureService extends HttpService implements AzureEmulator 
   tokenVersion: '1.0' | '2.0';
   abstract readonly env: Record<string, string>;
   readonly #issuer: Issuer;
+  readonly #claims: JWTPayload | undefined;
   readonly #resources: readonly string[] | undefined;
 
   constructor(options: AzureOptions, issuer: Issuer, http: HttpServiceOptions = {}) {
@@ -90,6 +93,7 @@ export abstract class AzureService extends HttpService implements AzureEmulator 
     this.lifeSeconds = options.lifeSeconds ?? 3600;
     this.tokenVersion = options.tokenVersion ?? '1.0';
     this.#issuer = issuer;
+    this.#claims = options.claims;
     this.#resources = options.resources;
   }
 
@@ -139,7 +143,7 @@ export abstract class AzureService extends HttpService implements AzureEmulator 
             ver: '1.0',
           }
         : { ...common, aud: applicationId(resource), azp: identity.clientId, azpacr: '2', ver: '2.0' };
-    const token = await this.#issuer.sign(claims, { lifeSeconds: this.lifeSeconds });
+    const token = await this.#issuer.sign({ ...claims, ...this.#claims }, { lifeSeconds: this.lifeSeconds });
     const { nbf = 0, exp = 0 } = decodeJwt(token);
     return { token, notBefore: String(nbf), expiresOn: String(exp) };
   }
