@@ -39,11 +39,7 @@ export function serverAdvice(claims: Claims, { environment }: Situation): Advice
     ],
     commands: [
       createUser(`${prefix}/${subject}`),
-      ...(list ? (claims[list] as string[]) : [])
-        .slice(0, 3)
-        .map((role) =>
-          command('admin', `createRole({ role: ${literal(`${prefix}/${role}`)}, privileges: []`),
-        ),
+      ...(list ? (claims[list] as string[]) : []).slice(0, 3).map((role) => createRole(`${prefix}/${role}`)),
     ],
     notes: [
       ...notesOn(issuerKind, claims),
@@ -78,6 +74,11 @@ function notesOn(issuerKind: IssuerKind, { appid, azp, email, iss }: Claims): st
 /** The mongosh command. */
 export function createUser(user: string): string {
   return command('$external', `createUser({ user: ${literal(user)}`);
+}
+
+/** The same, for a role that a claim names. */
+export function createRole(role: string): string {
+  return command('admin', `createRole({ role: ${literal(role)}, privileges: []`);
 }
 
 /** The role is an example. */

@@ -5,6 +5,7 @@ import { documentDBOfAudience } from '../documentdb.js';
 import { audiences, type Claims, expiryOf, millisecondsOf, namesOf, quote } from '../jwt.js';
 import { otherReceiverOf } from '../other-receivers.js';
 import { createUser, documentDBUser, isTexts, otherVersion } from './advice.js';
+import { projectedToken } from './fixes.js';
 import { type IssuerKind, issuerKindOf, tokenKindOf } from './issuers.js';
 import type { IdentityProvider } from './server-config.js';
 
@@ -36,9 +37,9 @@ const DEFAULT_SUFFIX = /\/\.default$/;
 
 /** What is wrong with a token by itself, before any server. */
 export function tokenFindings(claims: Claims, situation: Situation): Finding[] {
+  const times = timeFindings(claims, situation);
   return [
-    ...clockFindings(claims, situation),
-    ...timeFindings(claims, situation),
+    ...(times.length > 0 ? times : clockFindings(claims, situation)),
     ...receiverFindings(claims, situation),
     ...formFindings(claims, situation),
   ];
@@ -94,13 +95,18 @@ export function likelyCauses(claims: Claims, situation: Situation): Finding[] {
       claimFix('principalName', principalsOf(claims)),
     ),
   ];
-  const issuer = finding(
-    'ISSUER_DIFFERS',
-    `The server may want another issuer than ${show(claims.iss)}.`,
-    kind.prefix === 'azure' ? `${compare} ${otherVersion(kind)}` : compare,
-  );
+  const version = versionOf(kind);
+  const issuers = [
+    ...when(
+      version > 0,
+      `TOKEN_V${version}_FOR_V${3 - version}`,
+      `The server may want v${3 - version} tokens of Entra, and this is a v${version} one.`,
+      otherVersion(kind),
+    ),
+    finding('ISSUER_DIFFERS', `The server may want another issuer than ${show(claims.iss)}.`, compare),
+  ];
   // Entra has two issuers for each tenant, and each cluster has its own.
-  others.splice(kind.place === undefined ? 2 : 0, 0, issuer);
+  others.splice(kind.place === undefined ? 2 : 0, 0, ...issuers);
   const own = tokenFindings(claims, situation);
   return [...own, ...others.filter(({ code }) => own.every((known) => known.code !== code))];
 }
@@ -113,14 +119,17 @@ function when(condition: boolean, code: string, summary: string, fix: string): F
   return condition ? [finding(code, summary, fix)] : [];
 }
 
-function clockFindings({ iat }: Claims, { nowMS, clockOffsetMS = 0 }: Situation): Finding[] {
-  const isServer = Math.abs(clockOffsetMS) > TOLERANCE_MS;
+/** What the server, and a token if there is one, tell of clocks. */
+export function clockFindings({ iat }: Claims, { nowMS, clockOffsetMS }: Situation): Finding[] {
+  const isServer = Math.abs(clockOffsetMS ?? 0) > TOLERANCE_MS;
   // An old token says nothing about a clock; one from the future does.
-  const aheadMS = isServer ? clockOffsetMS : Math.max(0, (millisecondsOf(iat) ?? 0) - nowMS);
+  const aheadMS = isServer ? (clockOffsetMS ?? 0) : Math.max(0, (millisecondsOf(iat) ?? 0) - nowMS);
   return when(
     Math.abs(aheadMS) > TOLERANCE_MS,
     'CLOCK_DIFFERS',
-    `This machine's clock is ${duration(aheadMS)} ${aheadMS > 0 ? 'behind' : 'ahead of'} the ${isServer ? 'server' : 'issuer'}'s.`,
+    !isServer && clockOffsetMS !== undefined
+      ? `The issuer's clock is ${duration(aheadMS)} ahead of this machine's and the server's.`
+      : `This machine's clock is ${duration(aheadMS)} ${aheadMS > 0 ? 'behind' : 'ahead of'} the ${isServer ? 'server' : 'issuer'}'s.`,
     'Set the wrong one (NTP).',
   );
 }
@@ -137,14 +146,14 @@ function timeFindings(claims: Claims, situation: Situation): Finding[] {
     clock !== undefined
       ? `${clock.summary} ${clock.fix}`
       : tokenKindOf(claims, environment).prefix === 'kubernetes'
-        ? 'Read the file for each token, in a mounted directory, not a subPath.'
+        ? 'Mount the directory of the token: a subPath is never written again. Read the file for each token.'
         : "Get a new one; if it has the same fault, set this machine's clock (NTP).";
   return [
     ...when(
       expiresMS === Number.POSITIVE_INFINITY,
       'TOKEN_WITHOUT_EXPIRY',
       'The token has no exp, which MongoDB wants.',
-      'In Kubernetes, use a projected token.',
+      projectedToken('mongodb'),
     ),
     ...when(
       expiresMS < serverMS,
@@ -161,7 +170,12 @@ function timeFindings(claims: Claims, situation: Situation): Finding[] {
   ];
 }
 
-function receiverFindings(claims: Claims, { audienceAskedFor = '' }: Situation): Finding[] {
+/** Whom a token is for, or asked for, in place of MongoDB. */
+export function receiverFindings(
+  claims: Claims,
+  { audienceAskedFor = '' }: Pick<Situation, 'audienceAskedFor'>,
+  wanted = 'mongodb',
+): Finding[] {
   const auds = audiences(claims);
   const scope = [audienceAskedFor, ...auds].find((aud) => DEFAULT_SUFFIX.test(aud)) ?? '';
   const other = auds.find((aud) => otherReceiverOf(aud, claims.iss)) ?? '';
@@ -171,13 +185,13 @@ function receiverFindings(claims: Claims, { audienceAskedFor = '' }: Situation):
       scope !== '',
       'AUDIENCE_HAS_DEFAULT_SUFFIX',
       `${quote(scope)} is a scope, not an audience.`,
-      `Ask for ${quote(scope.replace(DEFAULT_SUFFIX, ''))}.`,
+      `Ask for ${quote(scope.replace(DEFAULT_SUFFIX, ''))}, without /.default.`,
     ),
     ...when(
       other !== '',
       receiver === 'exchange' ? 'TOKEN_FOR_EXCHANGE' : 'TOKEN_FOR_API_SERVER',
-      `The token is for ${quote(other)} (${receiver}), and good there for whoever receives it.`,
-      "Mount a projected token with an audience such as 'mongodb', and set tokenFile to its path.",
+      `The token is for ${quote(other)}, and good there for whoever receives it.`,
+      projectedToken(wanted),
     ),
   ];
 }
@@ -221,7 +235,9 @@ function authorizationFindings(
 }
 
 function claimFix(name: string, claims: string): string {
-  return `Set the server's ${name} to one of the token's (${claims})${name === 'principalName' ? '' : ', or useAuthorizationClaim to false (Atlas: User ID)'}.`;
+  const instead = name === 'principalName' ? '' : 'useAuthorizationClaim to false (Atlas: User ID)';
+  const ofToken = claims && `${name} to one of the token's (${claims})`;
+  return `Set the server's ${[ofToken, instead].filter(Boolean).join(', or ')}.`;
 }
 
 type Rule = (
@@ -278,6 +294,8 @@ function differencesFrom(provider: IdentityProvider, claims: Claims, { environme
   const isClientId = GUID.test(aud);
   const isVersionOfAudience = version === (isClientId ? 2 : 1) && isClientId !== GUID.test(provider.audience);
   const versions = `a v${version} token of Entra, where v${3 - version} is expected`;
+  const isAudience = audiences(claims).includes(provider.audience);
+  const receivers = isAudience ? [] : receiverFindings(claims, {}, provider.audience);
   const isPlace = issuer.prefix === wanted.prefix && issuer.place !== wanted.place;
   const found = [
     ...differsIf(
@@ -296,30 +314,44 @@ function differencesFrom(provider: IdentityProvider, claims: Claims, { environme
                 ? undefined
                 : `${issuer.kind}, not ${wanted.kind}`,
           ),
-      isVersion && `requestedAccessTokenVersion in the application's manifest to ${wantedVersion}`,
+      isVersion && otherTokens(wantedVersion),
     ),
+    ...receivers,
     ...differsIf(
-      !audiences(claims).includes(provider.audience),
+      !isAudience && receivers.length === 0,
       'audience',
       namesOf(claims),
       provider.audience,
-      isVersionOfAudience ? versions : howTextsDiffer(aud, provider.audience),
+      isVersionOfAudience && isVersion
+        ? versions
+        : isClientId && isVersionOfAudience
+          ? "a v2 token of Entra has the application's client ID"
+          : howTextsDiffer(
+              aud,
+              provider.audience,
+              isVersionOfAudience ? 'a v1 token of Entra has what was asked for' : undefined,
+            ),
       version < 2 &&
         !isVersion &&
+        !DEFAULT_SUFFIX.test(provider.audience) &&
         (tokenKindOf(claims, environment).prefix === 'kubernetes'
           ? `mount a projected token with ${quote(provider.audience)}`
           : `ask for ${quote(provider.audience)}`),
     ),
   ];
-  return isVersion && isVersionOfAudience && found.length > 1
+  return isVersion && isVersionOfAudience && !isAudience
     ? [
         finding(
           `TOKEN_V${version}_FOR_V${wantedVersion}`,
-          found.map(({ summary }) => summary).join(' '),
-          found.map(({ fix }) => fix).join(' '),
+          `This is ${versions}: the token's issuer is ${show(claims.iss)} and its audience ${namesOf(claims)}, the server's ${quote(provider.issuer)} and ${quote(provider.audience)}.`,
+          `Set the server's issuer and audience to those of the token, or ${otherTokens(wantedVersion)}.`,
         ),
       ]
     : found;
+}
+
+function otherTokens(version: number): string {
+  return `run: az ad app update --id <client ID of the application> --requested-access-token-version ${version}`;
 }
 
 function differsIf(
@@ -412,7 +444,7 @@ function isText(value: unknown): value is string {
 /** Names of the claims that roles could come from. */
 function listsOf(claims: Claims): string {
   const names = Object.keys(claims).filter((name) => name !== 'aud' && isTexts(claims[name]));
-  return names.slice(0, 5).map(quote).join(', ') || 'none';
+  return names.slice(0, 5).map(quote).join(', ');
 }
 
 /** The claims that can name a user. */

@@ -21,8 +21,9 @@ export async function examine(settings: Settings, report: Report): Promise<Advic
     clientId: surveyed?.username,
     header: decoded?.header,
   };
-  if (claims) examineToken(claims, situation, report);
-  if (settings.connect && workload && driver) {
+  const willConnect = settings.connect && workload && driver;
+  if (claims) examineToken(claims, situation, !willConnect, report);
+  if (willConnect) {
     const { providers, timeoutMS } = settings;
     await examineMongoDB({ workload, driver, surveyed, claims, situation, providers, timeoutMS }, report);
   }

@@ -71,6 +71,7 @@ function fixesAt({ environment, targetPrincipal }: Asked): Fixes {
   return { ERR_OIDC_ACCESS_DENIED: fix };
 }
 
-function projectedToken(audience = '<audience>'): string {
+/** For a pod whose token is not for MongoDB. */
+export function projectedToken(audience = '<audience>'): string {
   return `Mount a projected volume with serviceAccountToken: { audience: ${audience}, expirationSeconds: 3600, path: mongodb }, and name the file in it: --token-file /var/run/secrets/tokens/mongodb`;
 }

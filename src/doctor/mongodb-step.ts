@@ -4,10 +4,11 @@ import { resolveSrv, resolveTxt } from 'node:dns/promises';
 import type { MongoClient, MongoClientOptions } from 'mongodb';
 import { OIDCCallbackError } from '../errors.js';
 import { isLoopback } from '../hosts.js';
-import type { Claims } from '../jwt.js';
+import { type Claims, quote } from '../jwt.js';
 import { scrub, textOf } from '../secrets.js';
 import type { Workload } from '../workload.js';
-import { causesOf, likelyCauses, type Situation } from './causes.js';
+import { createRole } from './advice.js';
+import { causesOf, clockFindings, likelyCauses, type Situation } from './causes.js';
 import type { Surveyed } from './environment-step.js';
 import {
   codeOf,
@@ -22,6 +23,7 @@ import {
 import type { Installed } from './packages.js';
 import { CheckFailed, type Outcome, ok, type Report, warning } from './report.js';
 import type { IdentityProvider } from './server-config.js';
+import { fatalFindings } from './token-step.js';
 
 /** What the earlier steps found out. */
 export interface Prepared {
@@ -70,6 +72,7 @@ export async function examineMongoDB(prepared: Prepared, report: Report): Promis
     return false;
   }
   const situation = { ...prepared.situation, clockOffsetMS: server.clockOffsetMS };
+  for (const finding of clockFindings({}, situation)) report.note('mongodb', 'clock', warning(finding));
   const [uri, options] = workload.clientArguments(surveyed.callback);
   const status = await report.check('mongodb', 'authentication', 'authenticating', () =>
     authenticate(new MongoClient(uri, { ...options, ...patience(timeoutMS) }), {
@@ -80,7 +83,7 @@ export async function examineMongoDB(prepared: Prepared, report: Report): Promis
   );
   if (!status) return false;
   const roles = await report.check('mongodb', 'roles', 'asking for the roles', async () =>
-    judgeRoles(status, prepared, claims),
+    judgeRoles(status),
   );
   return roles !== undefined;
 }
@@ -261,13 +264,17 @@ async function authenticate(
         fix: `Turn on Microsoft Entra ID for the cluster and add this identity to it, by its object ID ${claims.oid}.`,
       });
     }
-    const [cause, ...others] = providers ? causesOf(claims, providers, situation) : [];
+    const [cause, ...others] = providers
+      ? causesOf(claims, providers, situation)
+      : fatalFindings(claims, situation).slice(0, 1);
     if (cause && others.length === 0) throw new CheckFailed(cause);
     throw new CheckFailed(
       {
         code: 'AUTHENTICATION_FAILED',
         summary: refused,
-        fix: 'Compare the token with the configuration of the server: --server-config does it, with the oidcIdentityProviders of the server as JSON. It may be, the most likely first:',
+        fix: cause
+          ? 'Each of these is enough for it:'
+          : 'Compare the token with the configuration of the server: --server-config does it, with the oidcIdentityProviders of the server as JSON. It may be, the most likely first:',
       },
       { causes: cause ? [cause, ...others] : likelyCauses(claims, situation) },
     );
@@ -276,19 +283,19 @@ async function authenticate(
   }
 }
 
-function judgeRoles(status: Status, { providers }: Prepared, claims: Claims): [Outcome, true] {
+function judgeRoles(status: Status): [Outcome, true] {
   const roles = list(status.authenticatedUserRoles).map(({ role, db }) => `${role}@${db}`);
   const privileges = status.authenticatedUserPrivileges;
   if (Array.isArray(privileges) && privileges.length === 0) {
-    const provider = providers?.find(({ issuer }) => issuer === claims.iss);
-    const prefix = provider?.authNamePrefix ?? '<authNamePrefix>';
-    const claim = provider?.authorizationClaim;
-    const values = claim === undefined ? [] : [claims[claim]].flat().map((value) => `${prefix}/${value}`);
-    const wanted = values.length > 0 ? values : [`${prefix}/<value of the authorization claim>`];
+    // Names of an authorization claim's values have the prefix already.
+    const wanted = list(status.authenticatedUserRoles).map(({ role }) => `${role}`);
     throw new CheckFailed({
       code: 'NO_PRIVILEGES',
-      summary: `The server takes the token and grants it nothing: ${roles.length > 0 ? `${roles.join(', ')} is no role that it has` : 'there is no role'}.`,
-      fix: `Create in the database admin the role ${wanted.map((name) => `'${name}'`).join(' or ')}, with the prefix, or give the user roles.`,
+      summary: `The server takes the token and grants it nothing: ${wanted.length > 0 ? `the role ${wanted.map(quote).join(', ')} does not exist, or is empty` : 'this user has no role'}.`,
+      fix:
+        wanted.length > 0
+          ? `${createRole(`${wanted[0]}`)} (the prefix is part of the name)`
+          : 'Grant it one: db.getSiblingDB("$external").grantRolesToUser.',
     });
   }
   return [ok(`Roles: ${roles.join(', ') || 'none are named'}`, { roles }), true];

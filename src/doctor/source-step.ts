@@ -18,7 +18,7 @@ import { metadataServerUrl, requireDirectMetadataServer } from '../gcp-metadata.
 import { type Claims, namesOf, oneLine, readClaims, readHeader } from '../jwt.js';
 import { askMetadataServer } from '../metadata-server.js';
 import { readTokenFile } from '../token-file.js';
-import type { Finding } from './causes.js';
+import { type Finding, receiverFindings } from './causes.js';
 import { entraFinding } from './entra.js';
 import type { Surveyed } from './environment-step.js';
 import { fixOf } from './fixes.js';
@@ -171,6 +171,8 @@ async function findingOf(
     return isUnbound ? { code, ...UNBOUND } : undefined;
   }
   if (environment !== 'azure') return undefined;
+  const [scope] = receiverFindings({}, { audienceAskedFor: audience });
+  if (scope && code === 'ERR_OIDC_ACCESS_DENIED') return scope;
   const isFederated = hasWorkloadIdentity();
   const found = entraFinding(error, {
     audience,

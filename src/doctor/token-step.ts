@@ -1,7 +1,7 @@
 // The token: what it says, which is no secret, and what is wrong with it before any server has seen it.
 
 import { type Claims, expiryOf, namesOf, oneLine } from '../jwt.js';
-import { type Situation, tokenFindings } from './causes.js';
+import { type Finding, type Situation, tokenFindings } from './causes.js';
 import { ok, type Report, warning } from './report.js';
 
 /** Claims that name groups or roles. */
@@ -18,7 +18,13 @@ const FATAL = new Set([
   'AUDIENCES_SEVERAL',
 ]);
 
-export function examineToken(claims: Claims, situation: Situation, report: Report): void {
+/** What is wrong with a token so that a server refuses it, whatever its configuration. */
+export function fatalFindings(claims: Claims, situation: Situation): Finding[] {
+  return tokenFindings(claims, situation).filter(({ code }) => FATAL.has(code));
+}
+
+/** @param isFinal - no server is going to judge it, whose clock may be another */
+export function examineToken(claims: Claims, situation: Situation, isFinal: boolean, report: Report): void {
   const { iss, aud, sub, ver } = claims;
   const version = ver === undefined ? '' : ` (version ${text(ver)} tokens)`;
   report.note('token', 'issuer', ok(`Issuer ${text(iss)}${version}`, { iss, ver }));
@@ -48,7 +54,8 @@ export function examineToken(claims: Claims, situation: Situation, report: Repor
   }
   for (const finding of tokenFindings(claims, situation)) {
     const outcome = warning(finding);
-    report.note('token', 'finding', FATAL.has(finding.code) ? { ...outcome, status: 'failed' } : outcome);
+    const hasFailed = isFinal && FATAL.has(finding.code);
+    report.note('token', 'finding', hasFailed ? { ...outcome, status: 'failed' } : outcome);
   }
 }
 
