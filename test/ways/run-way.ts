@@ -81,7 +81,7 @@ export async function runWay(way: Way, options: RunWayOptions): Promise<WayOutco
   }
 }
 
-function connectionString({ configured }: Way, server: MongoServer): string {
+export function connectionString({ configured }: Way, server: MongoServer): string {
   if (!configured.startsWith('mongodb://')) return server.uri;
   return configured.replace('<client-id>', identityParameters.clientId).replace('host', server.address);
 }
