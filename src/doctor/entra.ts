@@ -2,7 +2,7 @@
 // https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 
 import type { OIDCCallbackError } from '../errors.js';
-import { type Claims, namesOf, oneLine, quote } from '../jwt.js';
+import { audiences, type Claims, namesOf, oneLine, quote } from '../jwt.js';
 import { textOf } from '../secrets.js';
 import type { Finding } from './causes.js';
 
@@ -13,6 +13,8 @@ export interface EntraRequest {
   /** Of the token that is exchanged there, if one is. */
   readonly federated: Claims | undefined;
 }
+
+const EXCHANGE = 'api://AzureADTokenExchange';
 
 /** Undefined where Entra gave no reason, or one that its own words tell best. */
 export function entraFinding(error: OIDCCallbackError, request: EntraRequest): Finding | undefined {
@@ -31,7 +33,10 @@ export function entraFinding(error: OIDCCallbackError, request: EntraRequest): F
     case '700213':
       return (
         federated &&
-        found(`Entra has no federated credential ${lacking(reason, federated)}`, create(federated))
+        found(
+          `Entra has no federated credential ${lacking(reason, federated)}`,
+          credential(reason, federated),
+        )
       );
     case '700016':
       return found(
@@ -59,9 +64,14 @@ function lacking(reason: string, { iss, sub, aud }: Claims): string {
   return `with the issuer ${quote(`${iss}`)} for the subject ${quote(`${sub}`)}`;
 }
 
-/** The credential that says what this token says. */
-function create({ iss, sub, aud }: Claims): string {
-  return `Run: az identity federated-credential create --name mongodb --identity-name <identity> --resource-group <group> --issuer ${word(iss)} --subject ${word(sub)} --audiences ${word([aud].flat()[0])}`;
+/** The credential that says what this token says; for issuer and subject there is one. */
+function credential(reason: string, { iss, sub, aud }: Claims): string {
+  const [audience = ''] = audiences({ aud });
+  if (!audience.startsWith(EXCHANGE)) {
+    return `Exchange a token that is meant for it: the webhook mounts one for ${EXCHANGE}, and sets AZURE_FEDERATED_TOKEN_FILE to its path.`;
+  }
+  const how = reason === '700212' ? 'update --name <credential>' : 'create --name mongodb';
+  return `Run: az identity federated-credential ${how} --identity-name <identity> --resource-group <group> --issuer ${word(iss)} --subject ${word(sub)} --audiences ${word(audience)}`;
 }
 
 /** A claim as one word of a command. */

@@ -34,8 +34,6 @@ const MANAGED_IDENTITY: Fixes = {
     'Run: az vm identity assign --resource-group <group> --name <vm> (az webapp, functionapp, containerapp likewise). If this is no Azure host, say where it runs: --environment.',
   ERR_OIDC_IDENTITY_NOT_FOUND:
     'Run: az vm identity show --resource-group <group> --name <vm> (az webapp, functionapp, containerapp likewise), and give the clientId of one: --client-id, and in the program the user name of the connection string. To assign one: az vm identity assign … --identities <resource ID>.',
-  ERR_OIDC_ACCESS_DENIED:
-    'Look at the audience; on App Service, Functions and Container Apps also at IDENTITY_HEADER, which is another for each process and must not be copied.',
 };
 
 const METADATA_SERVER: Fixes = {

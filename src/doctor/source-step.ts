@@ -165,7 +165,7 @@ async function findingOf(
   { environment, username, audience }: Surveyed,
   timeoutMS: number,
 ): Promise<Finding | undefined> {
-  const { code } = error;
+  const { code, message } = error;
   if (environment === 'gcp') {
     const isUnbound = code === 'ERR_OIDC_CREDENTIAL_UNAVAILABLE' && (await isOnGKE(timeoutMS));
     return isUnbound ? { code, ...UNBOUND } : undefined;
@@ -180,6 +180,14 @@ async function findingOf(
     federated: isFederated ? await federatedClaims() : undefined,
   });
   if (found || isFederated) return found;
+  const [status] = /(?<=\()40[13](?=\))/.exec(message) ?? [];
+  if (status && process.env.IDENTITY_HEADER) {
+    return {
+      code,
+      summary: `The identity endpoint refuses this process (${status}): its IDENTITY_HEADER is not the one of that endpoint, or this identity may not have a token for '${audience}'.`,
+      fix: 'Take IDENTITY_ENDPOINT and IDENTITY_HEADER from the process that the platform starts: they are new at each start, and must not be copied. If they are, look at the audience.',
+    };
+  }
   if (code === 'ERR_OIDC_IDENTITY_NOT_FOUND' && username) {
     const clientId = await clientIdOfObject(username, audience, timeoutMS);
     return clientId === undefined

@@ -92,7 +92,9 @@ export class Terminal implements Listener {
 
   /** `NO_COLOR` and `FORCE_COLOR` are minded by `hasColors`. */
   #paint(style: Style, text: string): string {
-    return this.#output.isTTY && this.#output.hasColors() ? styleText(style, text, { validateStream: false }) : text;
+    return this.#output.isTTY && this.#output.hasColors()
+      ? styleText(style, text, { validateStream: false })
+      : text;
   }
 
   /** What is beside the marker stays beside it. */

@@ -39,7 +39,7 @@ export const connectionCases: readonly Misconfiguration[] = [
     id: 'host-not-allowed',
     title: 'The host is not in ALLOWED_HOSTS',
     symptom:
-      "The driver refuses it: `Host 'db.example.com:27017' is not valid for OIDC authentication with ALLOWED_HOSTS of …`; `workloadIdentity` with `allowedHosts` throws `ERR_OIDC_INVALID_URI`.",
+      "The driver refuses it: `Host 'db.example.org:27017' is not valid for OIDC authentication with ALLOWED_HOSTS of …`; `workloadIdentity` with `allowedHosts` throws `ERR_OIDC_INVALID_URI`.",
     setUp: async (stage) => {
       const { args } = await pod(stage);
       const allowed = stage.isRepaired ? '127.0.0.1' : '*.mongodb.net,*.example.com';
@@ -103,7 +103,7 @@ export const connectionCases: readonly Misconfiguration[] = [
     hasTwin: true,
     check: 'host',
     code: 'TLS_FAILED',
-    says: /accepts a connection and no TLS on it/,
+    says: /accepts a connection and no TLS on it \(ECONNRESET\)/,
     fix: /tls=false/,
   },
   {

@@ -57,8 +57,9 @@ async function aks(
   stage: Stage,
   options: EntraOptions = {},
   federation: { issuer?: string; subject?: string; audience?: string } = {},
+  tokenAudience = exchange,
 ): Promise<{ env: Env; replace: Env }> {
-  const tokens = stage.keep(await createTokenDirectory({ issuer: cluster, audience: exchange }));
+  const tokens = stage.keep(await createTokenDirectory({ issuer: cluster, audience: tokenAudience }));
   const { issuer, jwksUri, subject } = tokens;
   const entra = stage.keep(
     await startEntra({ ...options, federation: [{ issuer, jwksUri, subject, ...federation }] }),
@@ -70,6 +71,7 @@ async function aks(
 }
 const cluster = 'https://westeurope.oic.prod-aks.azure.com/72a0b1c3/5e0c9b1d/';
 const exchange = 'api://AzureADTokenExchange';
+const apiServer = 'https://kubernetes.default.svc.cluster.local';
 const webhookPath = '/var/run/secrets/azure/tokens/azure-identity-token';
 
 /** A port that was free a moment ago. */
@@ -283,8 +285,8 @@ export const sourceCases: readonly Misconfiguration[] = [
     hasTwin: true,
     check: 'first-token',
     code: 'ERR_OIDC_ACCESS_DENIED',
-    says: /refused/,
-    fix: /IDENTITY_HEADER/,
+    says: /refuses this process \(403\): its IDENTITY_HEADER is not the one of that endpoint/,
+    fix: /must not be copied/,
   },
   {
     id: 'aks-label-missing',
@@ -373,7 +375,22 @@ export const sourceCases: readonly Misconfiguration[] = [
     check: 'first-token',
     code: 'ERR_OIDC_ACCESS_DENIED',
     says: new RegExp(`no federated credential with the audience '${exchange}'.*AADSTS700212`),
-    fix: new RegExp(`az identity federated-credential create .*--audiences ${exchange}`),
+    fix: new RegExp(`az identity federated-credential update .*--audiences ${exchange}`),
+  },
+  {
+    id: 'federated-token-audience',
+    title: 'The token that is exchanged at Entra is for the API server (AADSTS700212)',
+    symptom:
+      'Every operation fails with `ERR_OIDC_ACCESS_DENIED`: `AZURE_FEDERATED_TOKEN_FILE` was set by hand, to the token that every pod has.',
+    async setUp(stage) {
+      const { env, replace } = await aks(stage, {}, {}, stage.isRepaired ? exchange : apiServer);
+      return { args: without(azureUri), env, replace };
+    },
+    hasTwin: true,
+    check: 'first-token',
+    code: 'ERR_OIDC_ACCESS_DENIED',
+    says: /no federated credential with the audience 'https:\/\/kubernetes\.default\.svc\.cluster\.local'/,
+    fix: new RegExp(`the webhook mounts one for ${exchange}`),
   },
   {
     id: 'client-id-unknown-to-entra',

@@ -49,7 +49,10 @@ export class MessageReader {
   #nextLength(): number {
     if (this.#bytes < HEADER_BYTES) return Number.POSITIVE_INFINITY;
     const first = this.#chunks[0] as Buffer;
-    const length = (first.length < 4 ? this.#joined() : first).readInt32LE(0);
+    const header = first.length < HEADER_BYTES ? this.#joined() : first;
+    // mongod: "SSL handshake received but server is started without SSL support".
+    if (isClientHello(header)) throw new ProtocolViolation('a TLS handshake');
+    const length = header.readInt32LE(0);
     if (length < HEADER_BYTES || length > MAX_MESSAGE_BYTES) {
       throw new ProtocolViolation(`message length ${length}`);
     }
@@ -60,6 +63,11 @@ export class MessageReader {
     if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
     return this.#chunks[0] as Buffer;
   }
+}
+
+/** RFC 8446, section 5.1: a record of the type handshake, and in it a message of the type client_hello. */
+function isClientHello(bytes: Buffer): boolean {
+  return bytes[0] === 22 && bytes[1] === 3 && bytes[5] === 1 && bytes[9] === 3;
 }
 
 export function decodeRequest(message: Buffer): Request {
