@@ -253,10 +253,17 @@ export const connectionCases: readonly Misconfiguration[] = [
     title: 'The audience in the connection string holds a comma',
     symptom:
       'The client cannot be made: `ERR_OIDC_INVALID_URI`; the driver says `authMechanismProperties must be an object`.',
-    setUp: async () =>
-      unread(
-        `mongodb+srv://${atlas}/?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:mongodb,orders`,
-      ),
+    setUp: async (stage) => {
+      const source = stage.keep(await createTokenDirectory({ audience: 'mongodb,orders' }));
+      const uri = `mongodb+srv://${atlas}/?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:k8s`;
+      const args = ['--no-connect', '--token-file', source.path];
+      return {
+        args: stage.isRepaired
+          ? [uri, ...args, '--audience', 'mongodb,orders']
+          : [`${uri},TOKEN_RESOURCE:mongodb,orders`, ...args],
+      };
+    },
+    hasTwin: true,
     check: 'connection-string',
     code: 'ERR_OIDC_INVALID_URI',
     says: /pairs with a colon.*An audience that holds a comma must go into the options/,

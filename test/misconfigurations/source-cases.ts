@@ -295,8 +295,9 @@ export const sourceCases: readonly Misconfiguration[] = [
       'Every operation fails with `ERR_OIDC_ENVIRONMENT_UNKNOWN`; or, with `ENVIRONMENT:azure`, the node’s identity is used or none.',
     async setUp(stage) {
       const pod = await aksPod(stage);
-      return { args: without(undecidedUri), env: pod };
+      return { args: without(undecidedUri), env: stage.isRepaired ? await labelled(stage, pod) : pod };
     },
+    hasTwin: true,
     check: 'detection',
     code: 'AKS_VARIABLES_MISSING',
     says: /on AKS, and AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_ID and AZURE_TENANT_ID are not set/,
@@ -309,8 +310,10 @@ export const sourceCases: readonly Misconfiguration[] = [
     async setUp(stage) {
       const pod = await aksPod(stage);
       const { env } = await imds(stage);
-      return { args: without(azureUri), env: { ...pod, ...env } };
+      const variables = stage.isRepaired ? await labelled(stage, pod) : pod;
+      return { args: without(azureUri), env: { ...env, ...variables } };
     },
+    hasTwin: true,
     check: 'workload-identity',
     code: 'AKS_VARIABLES_MISSING',
     status: 'warning',
@@ -612,12 +615,15 @@ export const sourceCases: readonly Misconfiguration[] = [
     title: 'The token file does not exist',
     symptom: 'Every operation fails with `ERR_OIDC_TOKEN_FILE`.',
     async setUp(stage) {
-      const path = join(await emptyFolder(stage), 'mongodb');
+      const path = stage.isRepaired
+        ? stage.keep(await createTokenDirectory({ audience })).path
+        : join(await emptyFolder(stage), 'mongodb');
       return {
         args: without(clusterUri, '--token-file', path, '--timeout', '1'),
         replace: { [path]: projectedPath },
       };
     },
+    hasTwin: true,
     check: 'first-token',
     code: 'ERR_OIDC_TOKEN_FILE',
     says: /token file .* does not exist/,
@@ -717,6 +723,12 @@ async function aksPod(stage: Stage): Promise<Env> {
   const tokens = stage.keep(await createTokenDirectory({ issuer: cluster }));
   const files = { '/var/run/secrets/kubernetes.io/serviceaccount/token': await tokens.issue() };
   return { KUBERNETES_SERVICE_HOST: '10.0.0.1', ...(await stage.place({ files })) };
+}
+
+/** The same pod with what the webhook adds; both hooks are loaded. */
+async function labelled(stage: Stage, pod: Env): Promise<Env> {
+  const { env } = await aks(stage);
+  return { ...pod, ...env, NODE_OPTIONS: `${pod.NODE_OPTIONS} ${env.NODE_OPTIONS}` };
 }
 
 /** A pod whose token a server takes. */
