@@ -2,6 +2,7 @@
 
 import { documentDBOfAudience } from '../documentdb.js';
 import { audiences, type Claims, oneLine } from '../jwt.js';
+import { otherReceiverOf } from '../other-receivers.js';
 import type { Situation } from './causes.js';
 import { type IssuerKind, tokenKindOf } from './issuers.js';
 import type { IdentityProvider } from './server-config.js';
@@ -25,7 +26,8 @@ export function serverAdvice(claims: Claims, { environment }: Situation): Advice
   const issuerKind = tokenKindOf(claims, environment);
   const { prefix } = issuerKind;
   const issuer = nameOr('<issuer>', claims.iss);
-  const audience = nameOr('<audience>', aud);
+  const isForOthers = otherReceiverOf(`${aud}`, claims.iss) !== undefined;
+  const audience = isForOthers ? 'mongodb' : nameOr('<audience>', aud);
   const subject = nameOr('<subject>', claims.sub);
   const list = ['roles', 'groups'].find((name) => isTexts(claims[name]));
   return {
@@ -42,6 +44,7 @@ export function serverAdvice(claims: Claims, { environment }: Situation): Advice
       ...(list ? (claims[list] as string[]) : []).slice(0, 3).map((role) => createRole(`${prefix}/${role}`)),
     ],
     notes: [
+      ...(isForOthers ? ['The audience is that of a token to be projected: this one is for others.'] : []),
       ...notesOn(issuerKind, claims),
       'The readWrite role is an example.',
       ...(list
@@ -88,7 +91,7 @@ function command(database: string, what: string): string {
 
 /** Whom to add where there is no provider to configure. */
 export function documentDBUser({ oid, sub }: Claims): string {
-  return `Azure DocumentDB: turn on Microsoft Entra ID for the cluster, and add ${nameOr('<object ID>', oid ?? sub)} (ServicePrincipal) to its users.`;
+  return `Azure DocumentDB: turn on Microsoft Entra ID for the cluster, and add the identity to its users by its object ID, ${nameOr('<object ID>', oid ?? sub)}.`;
 }
 
 /** In Azure's public cloud. */

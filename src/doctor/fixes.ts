@@ -60,10 +60,13 @@ export function fixOf({ code, message }: OIDCCallbackError, asked?: Asked): stri
   return (asked && fixesAt(asked)[code]) ?? FIXES[code];
 }
 
-function fixesAt({ environment, targetPrincipal }: Asked): Fixes {
+function fixesAt({ environment, targetPrincipal, audience }: Asked): Fixes {
   if (environment === 'azure') return hasWorkloadIdentity() ? {} : MANAGED_IDENTITY;
   if (environment === 'gcp') return METADATA_SERVER;
-  if (environment === 'k8s') return {};
+  if (environment === 'k8s') {
+    const fix = `${projectedToken(audience)}. Or ask for the other one, if that is what the server knows: --audience.`;
+    return { ERR_OIDC_AUDIENCE_MISMATCH: fix };
+  }
   if (!targetPrincipal) return LOGIN;
   const fix = `Run: gcloud iam service-accounts add-iam-policy-binding ${targetPrincipal} --member user:<you> --role roles/iam.serviceAccountOpenIdTokenCreator; and: gcloud services enable iamcredentials.googleapis.com`;
   return { ERR_OIDC_ACCESS_DENIED: fix };

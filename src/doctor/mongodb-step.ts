@@ -7,7 +7,7 @@ import { isLoopback } from '../hosts.js';
 import { type Claims, quote } from '../jwt.js';
 import { scrub, textOf } from '../secrets.js';
 import type { Workload } from '../workload.js';
-import { createRole } from './advice.js';
+import { createRole, documentDBUser } from './advice.js';
 import { causesOf, clockFindings, likelyCauses, type Situation } from './causes.js';
 import type { Surveyed } from './environment-step.js';
 import {
@@ -261,7 +261,7 @@ async function authenticate(
       throw new CheckFailed({
         code: 'DOCUMENTDB_USER_MISSING',
         summary: refused,
-        fix: `Turn on Microsoft Entra ID for the cluster and add this identity to it, by its object ID ${claims.oid}.`,
+        fix: documentDBUser(claims),
       });
     }
     const [cause, ...others] = providers

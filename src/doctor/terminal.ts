@@ -59,12 +59,14 @@ export class Terminal implements Listener {
   /** What would make the server take this token. */
   advise({ atlas, oidcIdentityProviders, commands, notes }: Advice): void {
     this.#write(`\n${this.#paint('bold', 'A server that takes this token')}`);
-    this.#write('  On Atlas:');
-    for (const [index, step] of atlas.entries()) this.#item(`${index + 1}.`, step, INDENT);
-    this.#write('  On MongoDB Enterprise, setParameter.oidcIdentityProviders:');
-    this.#write(JSON.stringify(oidcIdentityProviders, undefined, 2).replace(/^/gm, INDENT));
-    this.#write('  and in mongosh:');
-    for (const command of commands) this.#write(command.replace(/^/gm, INDENT));
+    if (atlas.length > 0) {
+      this.#write('  On Atlas:');
+      for (const [index, step] of atlas.entries()) this.#item(`${index + 1}.`, step, INDENT);
+      this.#write('  On MongoDB Enterprise, setParameter.oidcIdentityProviders:');
+      this.#write(JSON.stringify(oidcIdentityProviders, undefined, 2).replace(/^/gm, INDENT));
+      this.#write('  and in mongosh:');
+      for (const command of commands) this.#write(command.replace(/^/gm, INDENT));
+    }
     for (const note of notes) this.#item('*', note, '  ');
   }
 

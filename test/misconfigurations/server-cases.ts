@@ -1,4 +1,5 @@
 // The token is good, and the server was told otherwise.
+import { createCertificates } from '../emulators/certificates.js';
 import type { Misconfiguration } from './misconfiguration.js';
 import {
   aks,
@@ -275,6 +276,28 @@ const userCases: readonly Misconfiguration[] = [
   },
 ];
 
+const documentDBCases: readonly Misconfiguration[] = [
+  {
+    id: 'documentdb-user-missing',
+    title: 'Azure DocumentDB does not know the identity',
+    hasTwin: true,
+    symptom: `${REFUSED}. Or the identity was added by its client ID, or Entra's tokens are not turned on.`,
+    setUp: async (stage) => {
+      const host = 'fc-1.global.mongocluster.cosmos.azure.com';
+      const certificates = stage.keep(await createCertificates([host]));
+      const workload = await azureVM(stage, { audience: 'https://ossrdbms-aad.database.windows.net' });
+      const { args, env } = await connectUnaided(stage, workload, { users: [] }, { tls: certificates });
+      const uri = `${args[0]?.replace('127.0.0.1', host)}&tlsCAFile=${certificates.caFile}`;
+      const place = await stage.place({ hosts: { [host]: '127.0.0.1' } });
+      return { args: [uri], env: { ...env, ...place } };
+    },
+    check: 'authentication',
+    code: 'DOCUMENTDB_USER_MISSING',
+    says: /refuses the token \(code 18/,
+    fix: new RegExp(`turn on Microsoft Entra ID for the cluster, .+ by its object ID, ${objectId}`),
+  },
+];
+
 const versionCases: readonly Misconfiguration[] = [
   {
     id: 'mechanism-not-offered',
@@ -347,6 +370,7 @@ export const serverCases: readonly Misconfiguration[] = [
   ...issuerCases,
   ...claimCases,
   ...userCases,
+  ...documentDBCases,
   ...versionCases,
   ...clockCases,
 ];

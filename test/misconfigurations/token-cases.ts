@@ -137,7 +137,7 @@ const receiverCases: readonly Misconfiguration[] = [
     check: 'first-token',
     code: 'ERR_OIDC_AUDIENCE_MISMATCH',
     says: /has a token for 'https:\/\/container\.googleapis\.com\/.+', and 'mongodb' was asked for/,
-    fix: /--audience/,
+    fix: /^Mount a projected volume with serviceAccountToken: \{ audience: mongodb, .+ Or ask for the other one/,
   },
 ];
 

@@ -89,11 +89,12 @@ export async function pod(stage: Stage, { issuer = gkeIssuer, lifeSeconds = 3600
   };
 }
 
-/** Doctor, on a server that has this wrong, with the configuration of that server beside it. */
+/** Doctor, on a server that has this wrong (and `always` besides), with the configuration of that server beside it. */
 export async function connect(
   stage: Stage,
   { source, properties, args = [], env = {}, provider, subject }: Workload,
   mistake: ServerOptions = {},
+  always: ServerOptions = {},
 ): Promise<SetUp & { readonly serverConfig: readonly IdentityProvider[] }> {
   const { provider: wrong, ...options } = stage.isRepaired ? {} : mistake;
   const configured: IdentityProvider = {
@@ -104,7 +105,7 @@ export async function connect(
     ...wrong,
   };
   const users = [`${provider.authNamePrefix}/${subject}`];
-  const server = await stage.server(source, { provider: configured, users, ...options });
+  const server = await stage.server(source, { provider: configured, users, ...always, ...options });
   const uri = `${server.uri}?authMechanism=MONGODB-OIDC&authMechanismProperties=${properties}`;
   return { args: [uri, ...args], env, serverConfig: [configured] };
 }

@@ -115,8 +115,19 @@ test('Azure DocumentDB has no provider to configure', () => {
     atlas: [],
     oidcIdentityProviders: [],
     commands: [],
-    notes: [expect.stringMatching(/^Azure DocumentDB: .* add b2222222-2222-4222-8222-222222222222 /)],
+    notes: [
+      expect.stringMatching(
+        /^Azure DocumentDB: .* by its object ID, b2222222-2222-4222-8222-222222222222\.$/,
+      ),
+    ],
   });
+});
+
+test('a token for others is not what the server is to take', () => {
+  const claims = { ...TOKENS.eks, aud: 'sts.amazonaws.com' };
+  const { oidcIdentityProviders, notes } = serverAdvice(claims, SITUATION);
+  expect(oidcIdentityProviders).toMatchObject([{ issuer: TOKENS.eks.iss, audience: 'mongodb' }]);
+  expect(notes[0]).toContain('this one is for others');
 });
 
 test('what a token lacks is a gap to fill in', () => {
