@@ -1,5 +1,6 @@
 // Tokens of a pod's service account, from the file that the kubelet keeps.
 
+import { keepName } from './callable.js';
 import {
   type AccessToken,
   type GetTokenRequest,
@@ -47,6 +48,10 @@ const LONGEST_LOOK_AWAY_MS = 3_600_000;
  * ```
  */
 export class KubernetesCallback extends OIDCCallback {
+  static {
+    keepName(KubernetesCallback, 'KubernetesCallback');
+  }
+
   readonly #tokenFile: string | undefined;
 
   /** @throws OIDCCallbackError `ERR_OIDC_INVALID_OPTION` */
@@ -92,6 +97,10 @@ export class KubernetesCallback extends OIDCCallback {
  * ```
  */
 export class GkeCallback extends KubernetesCallback {
+  static {
+    keepName(GkeCallback, 'GkeCallback');
+  }
+
   /** @internal */
   protected override defaultFile(): TokenFile {
     return STANDARD_FILE;

@@ -16,7 +16,7 @@ export function askMetadataServer(signal: AbortSignal): Promise<string | undefin
       reject(
         new OIDCCallbackError(
           'ERR_OIDC_SOURCE_UNREACHABLE',
-          'This seems to be GKE, and its metadata server did not answer. It needs some seconds after a pod has started. Does a network policy block it? If this is another cluster on Google Cloud, give it a projected token and set the option `environment`, or MONGODB_OIDC_ENVIRONMENT, to k8s.',
+          'This seems to be GKE, and its metadata server did not answer. It needs some seconds after a pod has started. Does a network policy block it? If this is another cluster on Google Cloud, mount a projected token for this audience under /var/run/secrets/tokens, which is looked at first.',
           { cause },
         ),
       );

@@ -321,7 +321,7 @@ export const connectionCases: readonly Misconfiguration[] = [
       unread(`mongodb+srv://${atlas}/?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:azure`),
     check: 'connection-string',
     code: 'ERR_OIDC_INVALID_URI',
-    says: /There is no TOKEN_RESOURCE\. Write ENVIRONMENT:azure,TOKEN_RESOURCE:<audience>/,
+    says: /Add authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:<audience> to the connection string/,
     fix: /--audience|connection string/,
   },
 ];

@@ -6,8 +6,8 @@ import { expect, onTestFinished } from 'vitest';
 import { type AzureEmulator, defaultIdentities, startAzureImds } from '../../emulators/azure.js';
 import { childEnvironment } from '../../emulators/child.js';
 import { startMongoServer } from '../../emulators/mongodb/index.js';
+import { issuedTokens } from '../../secrets/issued-tokens.js';
 import { Needles } from '../../secrets/needles.js';
-import { issuedTokens } from '../../secrets/places.js';
 
 export const audience = 'api://mongodb';
 /** Which identity the connection string asks for. */
