@@ -132,7 +132,7 @@ describe('wrong usage', () => {
     const { text, exitCode } = answerTo('doctor', uri, '--server-config', fileWith(`password: ${secret}`));
     expect(exitCode).toBe(2);
     expect(text).toContain('--server-config');
-    expect(text).toContain('holds no JSON');
+    expect(text).toContain('needs the oidcIdentityProviders array as JSON');
     expect(text).not.toContain(secret);
   });
 
