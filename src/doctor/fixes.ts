@@ -3,6 +3,7 @@
 import { hasWorkloadIdentity } from '../azure-credential.js';
 import { ENVIRONMENT_NAMES } from '../environment.js';
 import type { OIDCCallbackError, OIDCCallbackErrorCode } from '../errors.js';
+import { oneLine } from '../jwt.js';
 
 type Fixes = Readonly<Partial<Record<OIDCCallbackErrorCode, string>>>;
 
@@ -74,5 +75,5 @@ function fixesAt({ environment, targetPrincipal, audience }: Asked): Fixes {
 
 /** For a pod whose token is not for MongoDB. */
 export function projectedToken(audience = '<audience>'): string {
-  return `Mount a projected volume with serviceAccountToken: { audience: ${audience}, expirationSeconds: 3600, path: mongodb }, and name the file in it: --token-file /var/run/secrets/tokens/mongodb`;
+  return `Mount a projected volume with serviceAccountToken: { audience: ${oneLine(audience)}, expirationSeconds: 3600, path: mongodb }, and name the file in it: --token-file /var/run/secrets/tokens/mongodb`;
 }

@@ -59,7 +59,6 @@ describe.each(sections)('%s', { timeout: 180_000 }, (_, cases) => {
       expect(twin.checks.filter(({ status }) => status === 'failed' || status === 'warning')).toEqual([]);
     }
     named.set(id, {
-      id,
       title,
       symptom,
       code,

@@ -44,7 +44,7 @@ export interface SetUp {
 }
 
 export interface Misconfiguration {
-  /** A stable name, and the anchor in the page. */
+  /** A stable name. */
   readonly id: string;
   /** As somebody would say it who knows: "The audience has a slash at the end". */
   readonly title: string;

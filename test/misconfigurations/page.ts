@@ -1,9 +1,9 @@
 // The catalogue as a page for people.
+import { slug } from 'github-slugger';
 
 export interface Section {
   readonly title: string;
   readonly entries: readonly {
-    readonly id: string;
     readonly title: string;
     readonly symptom: string;
     readonly code: string;
@@ -29,13 +29,15 @@ Where the server itself says no more than code 18, doctor needs its \`oidcIdenti
 export function pageOf(sections: readonly Section[]): string {
   const contents = sections.flatMap(({ title, entries }) => [
     `- ${title}`,
-    ...entries.map(({ id, title: entry, isRefusal }) => `  - [${entry}](#${id})${isRefusal ? ' *' : ''}`),
+    ...entries.map(
+      ({ title: entry, isRefusal }) => `  - [${entry}](#${slug(entry)})${isRefusal ? ' *' : ''}`,
+    ),
   ]);
   const body = sections.flatMap(({ title, entries }) => [
     `## ${title}`,
     ...entries.map(
-      ({ id, title: entry, symptom, code, summary, fix }) =>
-        `<a id="${id}"></a>\n\n### ${entry}\n\n${symptom}\n\n> \`${code}\`: ${escaped(summary)}\n>\n> → ${escaped(fix)}`,
+      ({ title: entry, symptom, code, summary, fix }) =>
+        `### ${entry}\n\n${symptom}\n\n> \`${code}\`: ${escaped(summary)}\n>\n> → ${escaped(fix)}`,
     ),
   ]);
   return `${[INTRODUCTION, contents.join('\n'), ...body].join('\n\n')}\n`;

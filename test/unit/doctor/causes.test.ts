@@ -75,7 +75,9 @@ describe('where everything the token says is right', () => {
   test('for Azure DocumentDB the user is a principal of the cluster', () => {
     const claims = { ...TOKENS.entraV1, aud: 'https://ossrdbms-aad.database.windows.net' };
     const [likely] = likelyCauses(claims, SITUATION).filter(({ code }) => code === 'USER_MISSING');
-    expect(likely?.fix).toMatch(/^Azure DocumentDB: .* by its object ID, b2222222-2222-4222-8222-222222222222\.$/);
+    expect(likely?.fix).toMatch(
+      /^Azure DocumentDB: .* by its object ID, b2222222-2222-4222-8222-222222222222\.$/,
+    );
   });
 });
 
