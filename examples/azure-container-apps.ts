@@ -1,7 +1,8 @@
 // A container app connects as its managed identity.
 //
 // MONGODB_URI       such as mongodb+srv://cluster0.example.mongodb.net/
-// MONGODB_AUDIENCE  the audience of the server's identity provider, such as api://mongodb
+// MONGODB_AUDIENCE  the audience of the server's identity provider: the client ID of the application that stands
+//                   for MongoDB, such as 66666666-7777-4888-9999-000000000000
 // AZURE_CLIENT_ID   client ID of a user-assigned identity; leave it out for the system-assigned one
 //
 // Container Apps sets CONTAINER_APP_PORT, the target port of its ingress.
@@ -14,7 +15,8 @@ const { MONGODB_URI, MONGODB_AUDIENCE, AZURE_CLIENT_ID, CONTAINER_APP_PORT = '80
 if (!MONGODB_URI) throw new Error('Set MONGODB_URI.');
 if (!MONGODB_AUDIENCE) throw new Error('Set MONGODB_AUDIENCE.');
 
-const client = await MongoClient.connect(MONGODB_URI, {
+// It connects on the first request, so that a container that cannot log in still runs, and `doctor` can be run in it.
+const client = new MongoClient(MONGODB_URI, {
   authMechanism: 'MONGODB-OIDC',
   authMechanismProperties: {
     OIDC_CALLBACK: new AzureManagedIdentityCallback({

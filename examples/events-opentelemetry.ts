@@ -2,7 +2,8 @@
 // OpenTelemetry SDK set up; what follows it is the smallest program to see it in.
 //
 // MONGODB_URI       such as mongodb+srv://cluster0.example.mongodb.net/
-// MONGODB_AUDIENCE  the audience of the server's identity provider, such as api://mongodb
+// MONGODB_AUDIENCE  the audience of the server's identity provider: on Azure the client ID of the application
+//                   that stands for MongoDB, such as 66666666-7777-4888-9999-000000000000
 //
 //   node --import ./your-opentelemetry-setup.js events-opentelemetry.js
 

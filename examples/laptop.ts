@@ -1,7 +1,8 @@
 // The program that runs in the cloud runs on a laptop too, with the login of the person who works there.
 //
 // MONGODB_URI               such as mongodb+srv://cluster0.example.mongodb.net/
-// MONGODB_AUDIENCE          the audience of the server's identity provider, such as api://mongodb
+// MONGODB_AUDIENCE          the audience of the server's identity provider: on Azure the client ID of the application
+//                           that stands for MongoDB, such as 66666666-7777-4888-9999-000000000000
 // MONGODB_OIDC_ENVIRONMENT  developer, on the laptop; elsewhere leave it out, and the place is found out
 // GOOGLE_TARGET_PRINCIPAL   without it: who is logged in by `az login`, or `azd auth login`
 //                           with it, after `gcloud auth application-default login`: the Google service account whose

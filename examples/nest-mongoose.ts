@@ -1,8 +1,12 @@
 // A NestJS application with mongoose connects with what the connection string says. `experimentalDecorators` is on in
 // its tsconfig.json, as NestJS wants it.
 //
-// MONGODB_URI  such as mongodb+srv://cluster0.example.mongodb.net/shop?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:azure,TOKEN_RESOURCE:api://mongodb
-//              for other places than Azure see connection-string.ts
+//   npm install mongodb-workload-identity @nestjs/common @nestjs/core @nestjs/platform-express @nestjs/mongoose mongoose @azure/identity
+//
+// MONGODB_URI  such as mongodb+srv://cluster0.example.mongodb.net/shop?authMechanism=MONGODB-OIDC&authMechanismProperties=TOKEN_RESOURCE:66666666-7777-4888-9999-000000000000
+//              The place is found out: ENVIRONMENT in it would overrule MONGODB_OIDC_ENVIRONMENT=developer on a laptop.
+//              Here the audience is that of Azure, the client ID of the application that stands for MongoDB;
+//              for other places see connection-string.ts
 // PORT         8080 by default
 
 import { Body, Controller, Get, Module, Post } from '@nestjs/common';
@@ -35,6 +39,8 @@ class OrdersController {
 
 @Module({
   imports: [
+    // Where the URI comes from a service, forRootAsync wants one object, with the URI in it:
+    // useFactory: () => { const [uri, options] = workloadIdentity(…); return { uri, ...options }; }
     MongooseModule.forRoot(...workloadIdentity(MONGODB_URI)),
     MongooseModule.forFeature([{ name: 'Order', schema: orderSchema }]),
   ],

@@ -2,7 +2,8 @@
 //
 // Set in deployment.yaml:
 // MONGODB_URI       such as mongodb+srv://cluster0.example.mongodb.net/
-// MONGODB_AUDIENCE  the audience of the server's identity provider, such as api://mongodb
+// MONGODB_AUDIENCE  the audience of the server's identity provider: the client ID of the application that stands
+//                   for MongoDB, such as 66666666-7777-4888-9999-000000000000
 //
 // The webhook of AKS sets what the SDK reads: AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_FEDERATED_TOKEN_FILE.
 
@@ -14,7 +15,8 @@ const { MONGODB_URI, MONGODB_AUDIENCE, PORT = '8080' } = process.env;
 if (!MONGODB_URI) throw new Error('Set MONGODB_URI.');
 if (!MONGODB_AUDIENCE) throw new Error('Set MONGODB_AUDIENCE.');
 
-const client = await MongoClient.connect(MONGODB_URI, {
+// It connects on the first request, so that a pod that cannot log in still runs, and `doctor` can be run in it.
+const client = new MongoClient(MONGODB_URI, {
   authMechanism: 'MONGODB-OIDC',
   authMechanismProperties: {
     OIDC_CALLBACK: new AzureWorkloadIdentityCallback({ audience: MONGODB_AUDIENCE }),

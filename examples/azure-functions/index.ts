@@ -3,7 +3,8 @@
 //
 // App settings:
 // MONGODB_URI       such as mongodb+srv://cluster0.example.mongodb.net/
-// MONGODB_AUDIENCE  the audience of the server's identity provider, such as api://mongodb
+// MONGODB_AUDIENCE  the audience of the server's identity provider: the client ID of the application that stands
+//                   for MongoDB, such as 66666666-7777-4888-9999-000000000000
 // AZURE_CLIENT_ID   client ID of a user-assigned identity; leave it out for the system-assigned one
 
 import { app } from '@azure/functions';

@@ -13,7 +13,8 @@ const { MONGODB_URI, MONGODB_AUDIENCE, PORT = '8080' } = process.env;
 if (!MONGODB_URI) throw new Error('Set MONGODB_URI.');
 if (!MONGODB_AUDIENCE) throw new Error('Set MONGODB_AUDIENCE.');
 
-const client = await MongoClient.connect(MONGODB_URI, {
+// It connects on the first request, so that a pod that cannot log in still runs, and `doctor` can be run in it.
+const client = new MongoClient(MONGODB_URI, {
   authMechanism: 'MONGODB-OIDC',
   authMechanismProperties: {
     OIDC_CALLBACK: new GcpMetadataCallback({ audience: MONGODB_AUDIENCE }),

@@ -14,7 +14,8 @@ if (!MONGODB_URI) throw new Error('Set MONGODB_URI.');
 if (!MONGODB_AUDIENCE) throw new Error('Set MONGODB_AUDIENCE.');
 if (!MONGODB_TOKEN_FILE) throw new Error('Set MONGODB_TOKEN_FILE.');
 
-const client = await MongoClient.connect(MONGODB_URI, {
+// It connects on the first request, so that a pod that cannot log in still runs, and `doctor` can be run in it.
+const client = new MongoClient(MONGODB_URI, {
   authMechanism: 'MONGODB-OIDC',
   authMechanismProperties: {
     OIDC_CALLBACK: new GkeCallback({ audience: MONGODB_AUDIENCE, tokenFile: MONGODB_TOKEN_FILE }),

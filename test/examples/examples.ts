@@ -11,7 +11,7 @@ import {
   appService,
   azureVirtualMachine,
   gcpMetadataServer,
-  podWithVariable,
+  podOfEks,
   podWithVolume,
   serviceAccount,
 } from '../ways/sources.js';
@@ -61,7 +61,8 @@ export interface Exchange {
 
 const { clientId } = identityParameters;
 const [systemAssigned, userAssigned] = defaultIdentities.map(({ objectId }) => objectId) as [string, string];
-const azureAudience = 'api://mongodb';
+/** The client ID of the application that stands for MongoDB. */
+const azureAudience = '66666666-7777-4888-9999-000000000000';
 const gcpAudience = 'https://mongodb.example.com';
 
 const azureVm = { start: azureVirtualMachine, audience: azureAudience, subject: systemAssigned };
@@ -72,7 +73,7 @@ const onGoogleCloud = {
   audience: gcpAudience,
   subject: defaultServiceAccount.uniqueId,
 };
-const inKubernetes = { start: podWithVariable, audience: 'mongodb', subject: serviceAccount };
+const inKubernetes = { start: podOfEks, audience: 'mongodb', subject: serviceAccount };
 
 const uri = ['MONGODB_URI'];
 const uriAndAudience = [...uri, 'MONGODB_AUDIENCE'];
@@ -277,9 +278,9 @@ export const examples: readonly Example[] = [
         prints: connected,
       },
       {
-        as: 'the Kubernetes service account',
+        as: 'the Kubernetes service account, by a token for this audience',
         place: inKubernetes,
-        ...withProperties('ENVIRONMENT:k8s'),
+        ...withProperties('TOKEN_RESOURCE:mongodb'),
         prints: connected,
       },
     ],
@@ -300,8 +301,8 @@ export const examples: readonly Example[] = [
     runs: [
       {
         as: 'the managed identity',
-        place: azureVm,
-        ...withProperties(`ENVIRONMENT:azure,TOKEN_RESOURCE:${azureAudience}`),
+        place: site,
+        ...withProperties(`TOKEN_RESOURCE:${azureAudience}`),
         prints: () => 'Orders: 1\n',
       },
     ],
@@ -312,8 +313,8 @@ export const examples: readonly Example[] = [
     runs: [
       {
         as: 'the managed identity',
-        place: azureVm,
-        ...withProperties(`ENVIRONMENT:azure,TOKEN_RESOURCE:${azureAudience}`),
+        place: site,
+        ...withProperties(`TOKEN_RESOURCE:${azureAudience}`),
         answers: orders,
         stops: 'by the signal',
       },

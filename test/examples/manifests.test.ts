@@ -81,8 +81,8 @@ describe('aks/deployment.yaml', () => {
   });
 
   it('goes with the federated credential', () => {
-    const script = readFileSync(join(folder, 'aks/federated-credential.sh'), 'utf8');
-    expect(script).toContain(`--subject ${serviceAccount} `);
+    const script = readScript('aks/federated-credential.sh');
+    expect(script).toContain(`--subject "${serviceAccount}" `);
     expect(script).toContain(`--audiences ${EXCHANGE} `);
   });
 });
@@ -90,14 +90,12 @@ describe('aks/deployment.yaml', () => {
 describe('gke-workload-identity/deployment.yaml', () => {
   it('goes with the IAM binding, on nodes that have a metadata server for pods', () => {
     const { account, spec } = readPod('gke-workload-identity');
-    const script = readFileSync(join(folder, 'gke-workload-identity/iam-binding.sh'), 'utf8');
+    const script = readScript('gke-workload-identity/iam-binding.sh');
     const [, project] = /^PROJECT=(.+)$/m.exec(script) ?? [];
-    const [, email = ''] = /^ACCOUNT="(.+)"$/m.exec(script) ?? [];
-    expect(account.metadata?.annotations).toEqual({
-      'iam.gke.io/gcp-service-account': email.replace('$PROJECT', `${project}`),
-    });
+    const [, email] = /add-iam-policy-binding "(.+?)"/.exec(script) ?? [];
+    expect(account.metadata?.annotations).toEqual({ 'iam.gke.io/gcp-service-account': email });
     const [, , namespace, name] = serviceAccount.split(':');
-    expect(script).toContain(`--member "serviceAccount:$PROJECT.svc.id.goog[${namespace}/${name}]"`);
+    expect(script).toContain(`--member "serviceAccount:${project}.svc.id.goog[${namespace}/${name}]"`);
     expect(spec.nodeSelector).toEqual({ 'iam.gke.io/gke-metadata-server-enabled': 'true' });
   });
 });
@@ -122,6 +120,15 @@ describe('this check', () => {
     expect(() => parseManifest('kubernetes/deployment.yaml', twice)).toThrow('Map keys must be unique');
   });
 });
+
+/** With the values of the variables that it sets in lines of their own. */
+function readScript(path: string): string {
+  const script = readFileSync(join(folder, path), 'utf8');
+  return [...script.matchAll(/^([A-Z_]+)="?([^"(\n]+)"?$/gm)].reduceRight(
+    (text, [, name, value]) => text.replaceAll(`$${name}`, `${value}`),
+    script,
+  );
+}
 
 function validate([account, deployment]: Manifest): void {
   new ServiceAccount(account).validate();
