@@ -1,6 +1,6 @@
 // Each mistake of the catalogue is set up, doctor is run on it, and names it; what it says becomes the page.
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { connectionCases } from './connection-cases.js';
 import type { Misconfiguration } from './misconfiguration.js';
 import { pageOf, type Section } from './page.js';
@@ -8,6 +8,9 @@ import { type Diagnosis, diagnose, Projects } from './run-case.js';
 import { serverCases } from './server-cases.js';
 import { sourceCases } from './source-cases.js';
 import { tokenCases } from './token-cases.js';
+
+// Each case runs several processes at once.
+vi.setConfig({ maxConcurrency: 3, testTimeout: 120_000 });
 
 const sections: readonly (readonly [title: string, cases: readonly Misconfiguration[]])[] = [
   ['There is no token', sourceCases],

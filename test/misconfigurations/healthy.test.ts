@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AZURE_DOCUMENTDB } from 'mongodb-workload-identity/azure';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startAzureImds } from '../emulators/azure.js';
 import { createCertificates } from '../emulators/certificates.js';
 import { type DnsEmulator, startDns } from '../emulators/dns.js';
@@ -16,6 +16,9 @@ import { secretsIn } from './canary.js';
 import { Project } from './project.js';
 import type { Check } from './run-case.js';
 import { objectId, tenantId } from './workloads.js';
+
+// Each case runs several processes at once.
+vi.setConfig({ maxConcurrency: 3, testTimeout: 120_000 });
 
 let project: Project;
 beforeAll(async () => {
