@@ -97,8 +97,13 @@ export function quote(claim: string): string {
 
 /** Foreign text on one line, not endless, and with nothing in it that a terminal would act upon. */
 export function oneLine(text: string, limitCharacters = 200): string {
-  const shown = redact(text.slice(0, limitCharacters)).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ');
+  const shown = onOneLine(redact(text.slice(0, limitCharacters)));
   return text.length > limitCharacters ? `${shown}…` : shown;
+}
+
+/** Without what a terminal would act upon. */
+export function onOneLine(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ');
 }
 
 /** The header of a token whose claims could be read. */

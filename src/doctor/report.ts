@@ -1,6 +1,7 @@
 // What doctor finds out: checks in steps, told as they run and kept for the report.
 
 import { OIDCCallbackError } from '../errors.js';
+import { onOneLine } from '../jwt.js';
 import { redact, scrub, textOf } from '../secrets.js';
 import type { Finding } from './causes.js';
 
@@ -79,7 +80,7 @@ export class Report {
     title: string,
     run: () => Promise<readonly [Outcome, T]>,
   ): Promise<T | undefined> {
-    this.#listener.begin(step, title);
+    this.#listener.begin(step, harmless(title));
     const startedAt = performance.now();
     let result: readonly [Outcome, T?];
     try {
@@ -96,8 +97,13 @@ export class Report {
     this.#add(step, name, outcome, 0);
   }
 
+  /** An error that no check was there for. */
+  fail(error: unknown): void {
+    this.note(this.checks.at(-1)?.step ?? 'environment', 'doctor', this.#outcomeOf(error));
+  }
+
   #add(step: Step, name: string, outcome: Outcome, durationMS: number): void {
-    const check = { step, name, ...outcome, durationMS: Math.round(durationMS * 100) / 100 };
+    const check = { step, name, ...harmless(outcome), durationMS: Math.round(durationMS * 100) / 100 };
     this.checks.push(check);
     this.#listener.end(check);
   }
@@ -109,4 +115,16 @@ export class Report {
     }
     return failure('UNEXPECTED', redact(scrub(textOf(error))));
   }
+}
+
+/** Servers, DNS and tokens have put their words in: no secret, and nothing that a terminal would act upon, goes out. */
+function harmless<T>(value: T): T {
+  return harmlessly(value) as T;
+}
+
+function harmlessly(value: unknown): unknown {
+  if (typeof value === 'string') return onOneLine(redact(value));
+  if (Array.isArray(value)) return value.map(harmlessly);
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, harmlessly(each)]));
 }
