@@ -12,6 +12,8 @@ const { version } = require('../../package.json') as { version: string };
 const SILENT: Listener = { begin() {}, end() {} };
 
 async function main(): Promise<void> {
+  // Whoever read has gone, as `head` does.
+  process.stdout.on('error', () => process.exit(1));
   const settings = readArguments(process.argv.slice(2), version);
   if ('text' in settings) return answer(settings);
   // What this package warns of once in a program, doctor says as a finding, each time.
@@ -29,7 +31,7 @@ function answer({ text, exitCode }: Answer): void {
 async function run(settings: Settings): Promise<0 | 1> {
   const terminal = settings.json ? undefined : new Terminal(process.stdout);
   const report = new Report(terminal ?? SILENT, fixOf);
-  const advice = await examine(settings, report);
+  const advice = await examine(settings, report).catch((error: unknown) => report.fail(error));
   const { checks, hasFailed } = report;
   if (terminal) {
     const isTaken = checks.some(({ name, status }) => name === 'authentication' && status === 'ok');

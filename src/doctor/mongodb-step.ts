@@ -11,6 +11,7 @@ import { createRole, documentDBUser } from './advice.js';
 import { causesOf, clockFindings, likelyCauses, type Situation } from './causes.js';
 import type { Surveyed } from './environment-step.js';
 import {
+  answered,
   codeOf,
   connectTo,
   type Host,
@@ -49,7 +50,9 @@ const MECHANISM_UNAVAILABLE = 334;
 /** @returns whether the server took the token */
 export async function examineMongoDB(prepared: Prepared, report: Report): Promise<boolean> {
   const { workload, driver, surveyed, claims, timeoutMS } = prepared;
-  const hosts = await report.check('mongodb', 'name', 'looking for the hosts', () => findHosts(workload));
+  const hosts = await report.check('mongodb', 'name', 'looking for the hosts', () =>
+    findHosts(workload, timeoutMS),
+  );
   if (!hosts) return false;
   const parameters = tlsParameters(workload.connection);
   const way = { usesTLS: workload.usesTLS, parameters, timeoutMS };
@@ -88,7 +91,7 @@ export async function examineMongoDB(prepared: Prepared, report: Report): Promis
   return roles !== undefined;
 }
 
-async function findHosts({ connection }: Workload): Promise<[Outcome, Host[]]> {
+async function findHosts({ connection }: Workload, timeoutMS: number): Promise<[Outcome, Host[]]> {
   const { isSRV, seeds } = connection;
   if (!isSRV) {
     const hosts = seeds.map(readSeed);
@@ -98,9 +101,9 @@ async function findHosts({ connection }: Workload): Promise<[Outcome, Host[]]> {
   const service = connection.get('srvServiceName') ?? 'mongodb';
   const record = `_${service}._tcp.${name}`;
   try {
-    const found = await resolveSrv(record);
+    const found = await answered(resolveSrv(record), timeoutMS);
     const hosts = found.map(({ name: host, port }) => ({ host, port }));
-    const texts = await resolveTxt(name).catch(() => []);
+    const texts = await answered(resolveTxt(name), timeoutMS).catch(() => []);
     const options = texts.map((parts) => parts.join('')).join('&');
     const summary = `The SRV record of ${name} leads to ${hosts.map(nameOf).join(', ')}${options && `; TXT: ${options}`}`;
     return [ok(summary, { hosts: hosts.map(nameOf), options }), hosts];
@@ -126,7 +129,7 @@ interface Way {
 }
 
 async function travel(host: Host, { usesTLS, parameters, timeoutMS }: Way): Promise<[Outcome, true]> {
-  const addresses = await resolveHost(host);
+  const addresses = await resolveHost(host, timeoutMS);
   (await connectTo(host, timeoutMS)).destroy();
   const details = { host: nameOf(host), addresses };
   if (!usesTLS) {
@@ -223,7 +226,8 @@ async function versionOf(client: Client, maxWireVersion: number): Promise<string
 }
 
 function patience(timeoutMS: number): MongoClientOptions {
-  return { serverSelectionTimeoutMS: timeoutMS, connectTimeoutMS: timeoutMS };
+  // A server that accepts and then says nothing would be waited for without end.
+  return { serverSelectionTimeoutMS: timeoutMS, connectTimeoutMS: timeoutMS, socketTimeoutMS: timeoutMS };
 }
 
 type Status = Record<

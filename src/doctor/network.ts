@@ -33,9 +33,9 @@ export function nameOf({ host, port }: Host): string {
 }
 
 /** @throws CheckFailed `HOST_NOT_FOUND` */
-export async function resolveHost({ host }: Host): Promise<readonly string[]> {
+export async function resolveHost({ host }: Host, timeoutMS: number): Promise<readonly string[]> {
   try {
-    return (await lookup(host, { all: true })).map(({ address }) => address);
+    return (await answered(lookup(host, { all: true }), timeoutMS)).map(({ address }) => address);
   } catch (error) {
     throw new CheckFailed({
       code: 'HOST_NOT_FOUND',
@@ -147,15 +147,30 @@ function read(path: string | boolean | undefined, name: string): Buffer | undefi
   }
 }
 
+/** A question to DNS, whose own patience can be minutes. */
+export async function answered<T>(question: Promise<T>, timeoutMS: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(noAnswer(timeoutMS)), timeoutMS);
+  });
+  try {
+    return await Promise.race([question, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function noAnswer(timeoutMS: number): Error {
+  return Object.assign(new Error(), { code: `no answer in ${timeoutMS / 1000} s` });
+}
+
 async function opened<S extends Socket>(socket: S, event: string, timeoutMS: number): Promise<S> {
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once(event, resolve);
       socket.once('error', reject);
       socket.once('close', () => reject(Object.assign(new Error(), { code: 'connection closed' })));
-      socket.setTimeout(timeoutMS, () =>
-        reject(Object.assign(new Error(), { code: `no answer in ${timeoutMS / 1000} s` })),
-      );
+      socket.setTimeout(timeoutMS, () => reject(noAnswer(timeoutMS)));
     });
     return socket;
   } catch (error) {

@@ -98,7 +98,7 @@ export class Report {
   }
 
   /** An error that no check was there for. */
-  fail(error: unknown): void {
+  fail(error: unknown): undefined {
     this.note(this.checks.at(-1)?.step ?? 'environment', 'doctor', this.#outcomeOf(error));
   }
 

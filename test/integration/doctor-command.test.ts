@@ -1,8 +1,14 @@
 // The command as a process: what is written where, and how it ends.
+import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { childEnvironment } from '../emulators/child.js';
 import { createTokenDirectory, type KubernetesTokens } from '../emulators/kubernetes.js';
+import { startMongoServer } from '../emulators/mongodb/index.js';
+import { placeEnv } from '../emulators/place.js';
 import { Project } from '../misconfigurations/project.js';
 
 let project: Project;
@@ -85,4 +91,80 @@ it('warns of an SDK that is too old, whether it is needed or not', async () => {
   } finally {
     await old.close();
   }
+});
+
+it('ends without a word where its reader has gone', async () => {
+  const child = spawn(
+    process.execPath,
+    [
+      join(project.folder, 'node_modules/mongodb-workload-identity/dist/doctor/cli.js'),
+      ...['doctor', '--no-connect', '--token-file', tokens.path],
+    ],
+    { env: childEnvironment(), cwd: project.folder },
+  );
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  expect(await once(child, 'close')).toEqual([1, null]);
+  expect(stderr).toBe('');
+});
+
+it('writes its JSON document, and no stack, where the driver cannot be loaded', async () => {
+  const server = await startMongoServer({ identityProviders: [] });
+  const broken = await Project.create({});
+  try {
+    const folder = join(broken.folder, 'node_modules', 'mongodb');
+    await mkdir(folder);
+    await writeFile(join(folder, 'package.json'), '{ "name": "mongodb", "version": "7.0.0" }');
+    await writeFile(join(folder, 'index.js'), 'throw new Error("half installed")');
+    const args = [server.uri, '--json', '--token-file', tokens.path, '--audience', 'mongodb'];
+    const { code, stdout, stderr } = await broken.doctor(args, {});
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    const { ok, steps } = JSON.parse(stdout);
+    expect(ok).toBe(false);
+    expect(steps.at(-1).checks.at(-1)).toMatchObject({ code: 'UNEXPECTED', summary: 'half installed' });
+  } finally {
+    await Promise.all([broken.close(), server.close()]);
+  }
+});
+
+describe('within its timeout it gives up', () => {
+  it('a server that says nothing to a token', async () => {
+    const server = await startMongoServer({ identityProviders: [] });
+    try {
+      server.failNext('saslStart', { delayMS: 3_600_000 });
+      const { code, stdout } = await doctor(
+        ...[server.uri, '--timeout', '1', '--token-file', tokens.path, '--audience', 'mongodb'],
+      );
+      expect(code).toBe(1);
+      expect(stdout).toContain('AUTHENTICATION_NOT_REACHED');
+    } finally {
+      await server.close();
+    }
+  });
+
+  it('a DNS server that says nothing', async () => {
+    const silent = createSocket('udp4');
+    await once(silent.bind(0, '127.0.0.1'), 'listening');
+    try {
+      const args = [
+        'mongodb+srv://cluster0.abcde.mongodb.net/',
+        '--timeout',
+        '1',
+        '--token-file',
+        tokens.path,
+      ];
+      const dnsServer = `127.0.0.1:${silent.address().port}`;
+      const { code, stdout } = await project.doctor(
+        [...args, '--audience', 'mongodb'],
+        placeEnv({ dnsServer }),
+      );
+      expect(code).toBe(1);
+      expect(stdout).toContain('(no answer in 1 s)');
+    } finally {
+      silent.close();
+    }
+  });
 });
