@@ -193,6 +193,8 @@ describe('an audience that differs', () => {
     expect(cause).toMatchObject({ code, summary: expect.stringContaining(`for '${aud}'`) });
     expect(cause.fix).toMatch(/^Mount a projected volume with serviceAccountToken: \{ audience: orders,/);
     expect(causeOf(claims, providerFor(TOKENS.gke, { audience: aud })).code).toBe('USER_MISSING');
+    const { fix } = causeOf(claims, providerFor(TOKENS.gke, { audience: 'a\u001b[2J\nb' }));
+    expect(fix).toContain('{ audience: a [2J b,');
   });
 
   test('by version: a v1 resource against a client ID, and the reverse', () => {
