@@ -13,6 +13,7 @@ const { outputFiles } = await build({
   entryPoints: [command],
   bundle: true,
   minify: true,
+  charset: 'utf8',
   platform: 'node',
   target: 'node20',
   write: false,

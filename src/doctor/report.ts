@@ -58,6 +58,14 @@ export function failure(code: string | undefined, summary: string, fix?: string)
   return { status: 'failed', code, summary, fix };
 }
 
+type Run<T> = () => Promise<readonly [Outcome, T]>;
+
+interface Ended<T> {
+  readonly outcome: Outcome;
+  readonly value: T | undefined;
+  readonly durationMS: number;
+}
+
 export class Report {
   readonly checks: Check[] = [];
   readonly #listener: Listener;
@@ -74,22 +82,24 @@ export class Report {
   }
 
   /** Runs one check. What it returns as `outcome` is reported, and `value` handed on; nothing where it failed. */
-  async check<T>(
+  async check<T>(step: Step, name: string, title: string, run: Run<T>): Promise<T | undefined> {
+    this.#listener.begin(step, harmless(title));
+    return this.#end(step, name, await this.#timed(run));
+  }
+
+  /** Runs several at once, and tells of them in their order. */
+  async checkAll<T>(
     step: Step,
     name: string,
-    title: string,
-    run: () => Promise<readonly [Outcome, T]>,
-  ): Promise<T | undefined> {
-    this.#listener.begin(step, harmless(title));
-    const startedAt = performance.now();
-    let result: readonly [Outcome, T?];
-    try {
-      result = await run();
-    } catch (error) {
-      result = [this.#outcomeOf(error)];
+    checks: readonly { readonly title: string; readonly run: Run<T> }[],
+  ): Promise<(T | undefined)[]> {
+    const running = checks.map(({ title, run }) => ({ title, ended: this.#timed(run) }));
+    const values: (T | undefined)[] = [];
+    for (const { title, ended } of running) {
+      this.#listener.begin(step, harmless(title));
+      values.push(this.#end(step, name, await ended));
     }
-    this.#add(step, name, result[0], performance.now() - startedAt);
-    return result[1];
+    return values;
   }
 
   /** Something that is known without being run. */
@@ -100,6 +110,25 @@ export class Report {
   /** An error that no check was there for. */
   fail(error: unknown): undefined {
     this.note(this.checks.at(-1)?.step ?? 'environment', 'doctor', this.#outcomeOf(error));
+  }
+
+  async #timed<T>(run: Run<T>): Promise<Ended<T>> {
+    const startedAt = performance.now();
+    try {
+      const [outcome, value] = await run();
+      return { outcome, value, durationMS: performance.now() - startedAt };
+    } catch (error) {
+      return {
+        outcome: this.#outcomeOf(error),
+        value: undefined,
+        durationMS: performance.now() - startedAt,
+      };
+    }
+  }
+
+  #end<T>(step: Step, name: string, { outcome, value, durationMS }: Ended<T>): T | undefined {
+    this.#add(step, name, outcome, durationMS);
+    return value;
   }
 
   #add(step: Step, name: string, outcome: Outcome, durationMS: number): void {

@@ -19,6 +19,8 @@ const MARKS = {
 } as const;
 const INDENT = '      ';
 const DEFAULT_WIDTH = 100;
+/** What somebody will paste into a shell must not have a line break in it that is not the terminal's own. */
+const COMMAND = /\bRun: |\bdb\.\w+\(/;
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -102,7 +104,8 @@ export class Terminal implements Listener {
   /** What is beside the marker stays beside it. */
   #item(marker: string, text: string, indent: string): void {
     const beside = ' '.repeat(indent.length + marker.length + 1);
-    this.#write(`${indent}${marker} ${this.#wrap(text, beside).trimStart()}`);
+    const shown = COMMAND.test(text) ? text : this.#wrap(text, beside).trimStart();
+    this.#write(`${indent}${marker} ${shown}`);
   }
 
   /** What is copied from here is never broken: a word longer than the line stays whole. */

@@ -2,6 +2,10 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { WriteStream } from 'node:tty';
+import type { Advice } from '../../src/doctor/advice.js';
+import type { Step } from '../../src/doctor/report.js';
+import { Terminal } from '../../src/doctor/terminal.js';
 import type { RunResult } from '../emulators/child.js';
 import { startMongoServer } from '../emulators/mongodb/index.js';
 import { placeEnv } from '../emulators/place.js';
@@ -20,15 +24,16 @@ export interface Check extends Finding {
   readonly name: string;
   readonly status: 'ok' | 'warning' | 'failed' | 'skipped';
   readonly causes?: readonly Finding[];
+  readonly durationMS: number;
 }
 
 export interface Diagnosis {
   readonly exitCode: number | null;
   /** Of `--json`. */
   readonly checks: readonly Check[];
-  /** For a refusal: of a run without `--server-config`. */
-  readonly unaided: readonly Check[] | undefined;
-  /** Everything that was printed, on both streams, in both forms. */
+  /** For a refusal: what a person is shown without `--server-config`. */
+  readonly unaided: string | undefined;
+  /** Everything that was printed, on both streams, and what a person is shown. */
   readonly output: string;
   /** What is found in it of any token or other secret. */
   readonly leaks: readonly string[];
@@ -39,11 +44,39 @@ export interface Diagnosis {
 export const audience = 'api://mongodb';
 
 /** @param projects - of all cases, by what is installed */
-export async function diagnose(
-  { setUp }: Misconfiguration,
+export function diagnose(misconfiguration: Misconfiguration, projects: Projects): Promise<Diagnosis> {
+  return onStage(misconfiguration, false, (set, stage, replacements) =>
+    run(set, stage, projects, replacements),
+  );
+}
+
+/** What a person is shown where the mistake was not made. */
+export function showRepaired(
+  misconfiguration: Misconfiguration,
   projects: Projects,
-  isRepaired = false,
-): Promise<Diagnosis> {
+): Promise<RunResult & { readonly leaks: readonly string[] }> {
+  return onStage(misconfiguration, true, async ({ args, env = {}, packages, serverConfig }, stage) => {
+    const project = await projects.with(packages ?? everything);
+    const aided = await withConfig(args, serverConfig, stage);
+    const shown = await project.doctor(aided, env);
+    return { ...shown, leaks: await secretsIn(shown.stdout + shown.stderr, { args: aided, env }) };
+  });
+}
+
+async function withConfig(
+  args: readonly string[],
+  serverConfig: SetUp['serverConfig'],
+  stage: Stage,
+): Promise<readonly string[]> {
+  if (!serverConfig) return args;
+  return [...args, '--server-config', await stage.file('providers.json', JSON.stringify(serverConfig))];
+}
+
+async function onStage<T>(
+  { setUp }: Misconfiguration,
+  isRepaired: boolean,
+  use: (set: SetUp, stage: Stage, replacements: ReadonlyMap<string, string>) => Promise<T>,
+): Promise<T> {
   const open: Closable[] = [];
   const folder = await mkdtemp(join(tmpdir(), 'misconfiguration-'));
   const replacements = new Map([[folder, '/etc/app']]);
@@ -75,7 +108,7 @@ export async function diagnose(
   try {
     const set = await setUp(stage);
     // What a case names is longer than what holds for all.
-    return await run(set, stage, projects, new Map([...Object.entries(set.replace ?? {}), ...replacements]));
+    return await use(set, stage, new Map([...Object.entries(set.replace ?? {}), ...replacements]));
   } finally {
     await Promise.all(open.map((each) => each.close()));
     await rm(folder, { recursive: true, force: true });
@@ -89,21 +122,18 @@ async function run(
   replacements: ReadonlyMap<string, string>,
 ): Promise<Diagnosis> {
   const project = await projects.with(packages);
-  const config = serverConfig && (await stage.file('providers.json', JSON.stringify(serverConfig)));
-  const aided = config ? [...args, '--server-config', config] : args;
-  const forms = [
-    [...aided, '--json'],
-    // The twin is only to be well.
-    ...(stage.isRepaired ? [] : [aided]),
-    ...(stage.isRepaired || !config ? [] : [[...args, '--json']]),
-  ];
-  const printed = await Promise.all(forms.map((each) => project.doctor(each, env)));
-  const [json, , unaided] = printed as [RunResult, RunResult?, RunResult?];
-  const output = printed.flatMap(({ stdout, stderr }) => [stdout, stderr]).join('\n');
+  const aided = await withConfig(args, serverConfig, stage);
+  const [json, unaided] = await Promise.all([
+    project.doctor([...aided, '--json'], env),
+    serverConfig && project.doctor(args, env),
+  ]);
+  const document = documentIn(json);
+  const printed = [json, unaided].flatMap((each) => (each ? [each.stdout, each.stderr] : []));
+  const output = [...printed, rendered(document)].join('\n');
   return {
     exitCode: json.code,
-    checks: checksOf(json.stdout || json.stderr),
-    unaided: unaided && checksOf(unaided.stdout),
+    checks: document.steps.flatMap(({ checks }) => checks),
+    unaided: unaided?.stdout,
     output,
     leaks: await secretsIn(output, { args: aided, env }),
     normalize: (said) => {
@@ -114,13 +144,27 @@ async function run(
   };
 }
 
-function checksOf(text: string): Check[] {
+/** What `--json` prints. */
+interface Document {
+  readonly steps: readonly { readonly step: Step; readonly checks: readonly Check[] }[];
+  readonly advice?: Advice;
+}
+
+function documentIn({ stdout, stderr }: RunResult): Document {
   try {
-    const { steps } = JSON.parse(text) as { steps: { checks: Check[] }[] };
-    return steps.flatMap(({ checks }) => checks);
+    return JSON.parse(stdout) as Document;
   } catch {
-    throw new Error(`doctor printed no JSON:\n${text}`);
+    throw new Error(`doctor printed no JSON:\n${stdout}\n${stderr}`);
   }
+}
+
+/** What a person is shown of the same. */
+function rendered({ steps, advice }: Document): string {
+  let text = '';
+  const terminal = new Terminal({ write: (more: string) => (text += more) } as unknown as WriteStream);
+  for (const { step, checks } of steps) for (const check of checks) terminal.end({ step, ...check });
+  if (advice) terminal.advise(advice);
+  return text;
 }
 
 /** One folder for each set of packages. */

@@ -38,3 +38,33 @@ it('leaves the rest as it is', async () => {
   ]);
   expect(report.checks[0]).toMatchObject({ summary: 'Ünïcode ✔ 日本', details });
 });
+
+it('runs several checks at once, and tells of them in their order', async () => {
+  const running: string[] = [];
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const check = (title: string, until: Promise<unknown>) => ({
+    title,
+    run: async () => {
+      running.push(title);
+      await until;
+      if (title === 'b') throw new Error('b is not there');
+      return [{ status: 'ok', summary: title }, title] as const;
+    },
+  });
+  const checks = [check('a', released), check('b', Promise.resolve()), check('c', Promise.resolve())];
+  const values = report.checkAll('mongodb', 'host', checks);
+  expect(running).toEqual(['a', 'b', 'c']);
+  release();
+  expect(await values).toEqual(['a', undefined, 'c']);
+  expect(said.map((each) => (typeof each === 'string' ? each : each.status))).toEqual([
+    'a',
+    'ok',
+    'b',
+    'failed',
+    'c',
+    'ok',
+  ]);
+});

@@ -111,6 +111,12 @@ describe('on a terminal', () => {
     expect(written).toContain(name);
   });
 
+  it('never breaks a command', () => {
+    const fix = `Run: az vm identity assign ${'--identities an-id '.repeat(8)}`.trim();
+    new Terminal(output(40)).end({ ...check, causes: [], fix });
+    expect(lines()).toContain(`      → ${fix}`);
+  });
+
   it('keeps a text beside its mark, arrow or number', () => {
     new Terminal(output(50)).end(check);
     const shown = lines().slice(2);
