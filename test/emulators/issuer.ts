@@ -95,9 +95,20 @@ class IssuerService extends HttpService implements Issuer {
   }
 }
 
+/** To make one takes a fifth of a second. Issuers that are started one after the other have different ones. */
+const KEY_PAIRS = 8;
+const keyPairs: ReturnType<typeof generateKeyPair>[] = [];
+let started = 0;
+
+function nextKeys(): ReturnType<typeof generateKeyPair> {
+  const index = started++ % KEY_PAIRS;
+  keyPairs[index] ??= generateKeyPair('RS256', { extractable: true });
+  return keyPairs[index];
+}
+
 /** Without `issuer`, tokens carry the loopback address, where OpenID discovery finds the keys. */
 export async function startIssuer(options: { issuer?: string | undefined } = {}): Promise<Issuer> {
-  const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
+  const { privateKey, publicKey } = await nextKeys();
   const jwk = await exportJWK(publicKey);
   const service = new IssuerService(options.issuer, privateKey, jwk, await calculateJwkThumbprint(jwk));
   await service.listen({});

@@ -26,25 +26,18 @@ beforeAll(async () => {
 });
 afterAll(() => project.close());
 
-/** Runs doctor as a person and as a program would; who it is at the server. */
+/** Runs doctor as a program would, which finds nothing; who it is at the server. */
 async function cleanBillOf(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<{ callback: unknown; users: unknown }> {
-  const [json, text] = await Promise.all([
-    project.doctor([...args, '--json'], env),
-    project.doctor(args, env),
-  ]);
+  const json = await project.doctor([...args, '--json'], env);
   const { ok, steps } = JSON.parse(json.stdout) as { ok: boolean; steps: { checks: Check[] }[] };
   const checks = steps.flatMap((step) => step.checks) as (Check & { details?: Record<string, unknown> })[];
   expect(checks.filter(({ status }) => status === 'failed' || status === 'warning')).toEqual([]);
   expect({ ok, exitCode: json.code }).toEqual({ ok: true, exitCode: 0 });
-  expect({ exitCode: text.code, end: text.stdout.trimEnd().split('\n').at(-1) }).toEqual({
-    exitCode: 0,
-    end: 'All well.',
-  });
-  expect(json.stderr + text.stderr).toBe('');
-  expect(await secretsIn(json.stdout + text.stdout, { args, env })).toEqual([]);
+  expect(json.stderr).toBe('');
+  expect(await secretsIn(json.stdout, { args, env })).toEqual([]);
   const detail = (check: string, name: string) => checks.find((each) => each.name === check)?.details?.[name];
   return { callback: detail('detection', 'callback'), users: detail('authentication', 'users') };
 }
