@@ -23,6 +23,8 @@ npx mongodb-workload-identity doctor "$MONGODB_URI"
 
 Each mistake below was made on purpose, with emulators of the clouds and of the server, and doctor run on it: what it said is what stands here. Run \`npx mongodb-workload-identity doctor --help\` for its options.
 
+For programs, \`--json\` prints one document: \`ok\`, \`version\`, \`steps\` (each with \`step\` and \`checks\`) and \`advice\` (a server configuration that would take the token). A check has \`name\`, \`status\` (\`ok\`, \`warning\`, \`failed\` or \`skipped\`), \`summary\`, \`durationMS\`, and where they apply \`code\`, \`fix\`, \`causes\` (each with \`code\`, \`summary\`, \`fix\`) and \`details\`. These names and the codes are stable, the texts are not. Exit code: 0 all well, 1 a check failed, 2 wrong usage.
+
 Where the server itself says no more than code 18, doctor needs its \`oidcIdentityProviders\` to name the one cause: \`--server-config providers.json\`. Without it, it lists what the cause may be, the most likely first; these are marked *.
 `;
 
