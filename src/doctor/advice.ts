@@ -3,7 +3,7 @@
 import { documentDBOfAudience } from '../documentdb.js';
 import { audiences, type Claims, oneLine } from '../jwt.js';
 import { otherReceiverOf } from '../other-receivers.js';
-import type { Situation } from './causes.js';
+import type { Situation } from './finding.js';
 import { type IssuerKind, tokenKindOf } from './issuers.js';
 import type { IdentityProvider } from './server-config.js';
 

@@ -5,30 +5,10 @@ import { documentDBOfAudience } from '../documentdb.js';
 import { audiences, type Claims, expiryOf, millisecondsOf, namesOf, quote } from '../jwt.js';
 import { otherReceiverOf } from '../other-receivers.js';
 import { createUser, documentDBUser, isTexts, otherVersion } from './advice.js';
+import type { Finding, Situation } from './finding.js';
 import { projectedToken } from './fixes.js';
 import { type IssuerKind, issuerKindOf, tokenKindOf } from './issuers.js';
 import type { IdentityProvider } from './server-config.js';
-
-/** One thing that is wrong, or may be. */
-export interface Finding {
-  /** A stable string. */
-  readonly code: string;
-  /** What differs, by value. */
-  readonly summary: string;
-  readonly fix: string;
-}
-
-/** What is known beside the token's claims. */
-export interface Situation {
-  readonly nowMS: number;
-  /** The server's clock minus ours. */
-  readonly clockOffsetMS?: number | undefined;
-  readonly environment?: string | undefined;
-  readonly audienceAskedFor?: string | undefined;
-  readonly clientId?: string | undefined;
-  /** The token's header. */
-  readonly header?: Readonly<Record<string, unknown>> | undefined;
-}
 
 /** By how much the server lets a token be too young; too old it must not be at all. */
 const TOLERANCE_MS = 60_000;

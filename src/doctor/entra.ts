@@ -4,7 +4,7 @@
 import type { OIDCCallbackError } from '../errors.js';
 import { audiences, type Claims, namesOf, oneLine, quote } from '../jwt.js';
 import { textOf } from '../secrets.js';
-import type { Finding } from './causes.js';
+import type { Finding } from './finding.js';
 
 /** What Entra was asked with. */
 export interface EntraRequest {

@@ -2,8 +2,8 @@
 
 import { type Advice, serverAdvice } from './advice.js';
 import type { Settings } from './arguments.js';
-import type { Situation } from './causes.js';
 import { examineEnvironment } from './environment-step.js';
+import type { Situation } from './finding.js';
 import { examineMongoDB } from './mongodb-step.js';
 import type { Report } from './report.js';
 import { examineSource } from './source-step.js';

@@ -2,14 +2,14 @@
 
 import { resolveSrv, resolveTxt } from 'node:dns/promises';
 import type { MongoClient, MongoClientOptions } from 'mongodb';
-import { OIDCCallbackError } from '../errors.js';
 import { isLoopback } from '../hosts.js';
-import { type Claims, quote } from '../jwt.js';
+import type { Claims } from '../jwt.js';
 import { scrub, textOf } from '../secrets.js';
 import type { Workload } from '../workload.js';
-import { createRole, documentDBUser } from './advice.js';
-import { causesOf, clockFindings, likelyCauses, type Situation } from './causes.js';
+import { authenticate, judgeRoles } from './authentication.js';
+import { clockFindings } from './causes.js';
 import type { Surveyed } from './environment-step.js';
+import type { Situation } from './finding.js';
 import {
   answered,
   codeOf,
@@ -24,7 +24,6 @@ import {
 import type { Installed } from './packages.js';
 import { CheckFailed, type Outcome, ok, type Report, warning } from './report.js';
 import type { IdentityProvider } from './server-config.js';
-import { fatalFindings } from './token-step.js';
 
 /** What the earlier steps found out. */
 export interface Prepared {
@@ -44,8 +43,6 @@ type MakeClient = new (uri: string, options: MongoClientOptions) => Client;
 /** MongoDB 7.0, the first with MONGODB-OIDC. */
 const OLDEST_WIRE_VERSION = 21;
 const DEFAULT_PORT = 27017;
-const AUTHENTICATION_FAILED = 18;
-const MECHANISM_UNAVAILABLE = 334;
 
 /** @returns whether the server took the token */
 export async function examineMongoDB(prepared: Prepared, report: Report): Promise<boolean> {
@@ -227,83 +224,4 @@ async function versionOf(client: Client, maxWireVersion: number): Promise<string
 function patience(timeoutMS: number): MongoClientOptions {
   // A server that accepts and then says nothing would be waited for without end.
   return { serverSelectionTimeoutMS: timeoutMS, connectTimeoutMS: timeoutMS, socketTimeoutMS: timeoutMS };
-}
-
-type Status = Record<
-  'authenticatedUsers' | 'authenticatedUserRoles' | 'authenticatedUserPrivileges',
-  unknown
->;
-
-async function authenticate(
-  client: Client,
-  { claims, situation, providers, workload }: Prepared & { readonly claims: Claims },
-): Promise<[Outcome, Status]> {
-  try {
-    const { authInfo } = await client.db('admin').command({ connectionStatus: 1, showPrivileges: true });
-    const users = (authInfo.authenticatedUsers as { user: string }[]).map(({ user }) => user);
-    return [ok(`The server takes the token: this is ${users.join(', ')}`, { users }), authInfo];
-  } catch (error) {
-    if (error instanceof OIDCCallbackError) throw error;
-    const { code } = Object(error) as { code?: unknown };
-    if (code === MECHANISM_UNAVAILABLE) {
-      throw new CheckFailed({
-        code: 'MECHANISM_NOT_OFFERED',
-        summary: 'The server does not offer MONGODB-OIDC.',
-        fix: "Atlas: a dedicated cluster of 7.0 or later, with a Workload Identity Provider connected to its project. Enterprise 7.0 or later, on Linux: setParameter.authenticationMechanisms: 'MONGODB-OIDC'. MongoDB Community has none.",
-      });
-    }
-    if (code !== AUTHENTICATION_FAILED) {
-      throw new CheckFailed({
-        code: 'AUTHENTICATION_NOT_REACHED',
-        summary: `The server did not come to judge the token: ${scrub(textOf(error))}`,
-        fix: 'Look at the hosts above, at replicaSet= and directConnection= in the connection string, and at the log of the server.',
-      });
-    }
-    const refused = 'The server refuses the token (code 18, Authentication failed), and does not say why.';
-    if (workload.trusted.documentDB) {
-      throw new CheckFailed({
-        code: 'DOCUMENTDB_USER_MISSING',
-        summary: refused,
-        fix: documentDBUser(claims),
-      });
-    }
-    const [cause, ...others] = providers
-      ? causesOf(claims, providers, situation)
-      : fatalFindings(claims, situation).slice(0, 1);
-    if (cause && others.length === 0) throw new CheckFailed(cause);
-    throw new CheckFailed(
-      {
-        code: 'AUTHENTICATION_FAILED',
-        summary: refused,
-        fix: cause
-          ? 'Each of these is enough for it:'
-          : 'Compare the token with the configuration of the server: --server-config does it, with the oidcIdentityProviders of the server as JSON. It may be, the most likely first:',
-      },
-      { causes: cause ? [cause, ...others] : likelyCauses(claims, situation) },
-    );
-  } finally {
-    await client.close();
-  }
-}
-
-function judgeRoles(status: Status): [Outcome, true] {
-  const roles = list(status.authenticatedUserRoles).map(({ role, db }) => `${role}@${db}`);
-  const privileges = status.authenticatedUserPrivileges;
-  if (Array.isArray(privileges) && privileges.length === 0) {
-    // Names of an authorization claim's values have the prefix already.
-    const wanted = list(status.authenticatedUserRoles).map(({ role }) => `${role}`);
-    throw new CheckFailed({
-      code: 'NO_PRIVILEGES',
-      summary: `The server takes the token and grants it nothing: ${wanted.length > 0 ? `the role ${wanted.map(quote).join(', ')} does not exist, or is empty` : 'this user has no role'}.`,
-      fix:
-        wanted.length > 0
-          ? `${createRole(`${wanted[0]}`)} (the prefix is part of the name)`
-          : 'Grant it one: db.getSiblingDB("$external").grantRolesToUser.',
-    });
-  }
-  return [ok(`Roles: ${roles.join(', ') || 'none are named'}`, { roles }), true];
-}
-
-function list(value: unknown): { role?: unknown; db?: unknown }[] {
-  return Array.isArray(value) ? value : [];
 }

@@ -3,7 +3,7 @@
 import { OIDCCallbackError } from '../errors.js';
 import { onOneLine } from '../jwt.js';
 import { redact, scrub, textOf } from '../secrets.js';
-import type { Finding } from './causes.js';
+import type { Finding } from './finding.js';
 
 export const STEPS = ['environment', 'source', 'token', 'mongodb'] as const;
 export type Step = (typeof STEPS)[number];

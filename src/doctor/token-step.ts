@@ -1,7 +1,8 @@
 // The token: what it says, which is no secret, and what is wrong with it before any server has seen it.
 
 import { type Claims, expiryOf, namesOf, oneLine } from '../jwt.js';
-import { type Finding, type Situation, tokenFindings } from './causes.js';
+import { tokenFindings } from './causes.js';
+import type { Finding, Situation } from './finding.js';
 import { ok, type Report, warning } from './report.js';
 
 /** Claims that name groups or roles. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { causesOf, type Finding, likelyCauses, tokenFindings } from '../../../src/doctor/causes.js';
+import { causesOf, likelyCauses, tokenFindings } from '../../../src/doctor/causes.js';
+import type { Finding } from '../../../src/doctor/finding.js';
 import type { IdentityProvider } from '../../../src/doctor/server-config.js';
 import type { Claims } from '../../../src/jwt.js';
 import {

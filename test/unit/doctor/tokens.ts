@@ -1,7 +1,7 @@
 // Tokens of each kind, each with a server that takes it.
 
 import fc from 'fast-check';
-import type { Situation } from '../../../src/doctor/causes.js';
+import type { Situation } from '../../../src/doctor/finding.js';
 import type { IdentityProvider } from '../../../src/doctor/server-config.js';
 import type { Claims } from '../../../src/jwt.js';
 
