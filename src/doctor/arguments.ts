@@ -100,7 +100,7 @@ export function readArguments(args: readonly string[], version: string): Setting
       tokenFile: values['token-file'],
       serviceAccount: values['service-account'],
       targetPrincipal: values['target-principal'],
-      allowedHosts: values['allowed-hosts']?.flatMap((hosts) => hosts.split(',')),
+      allowedHosts: values['allowed-hosts']?.flatMap(readHosts),
       providers: file === undefined ? undefined : readServerConfig(readText(file)),
       json: values.json,
       connect: values.connect,
@@ -116,9 +116,15 @@ function readEnvironment(name: string | undefined): EnvironmentName | undefined 
   throw new TypeError(`--environment must be ${ENVIRONMENT_NAMES}.`);
 }
 
+function readHosts(text: string): string[] {
+  const hosts = text.split(',').map((host) => host.trim());
+  if (!hosts.includes('')) return hosts;
+  throw new TypeError('--allowed-hosts must be names of hosts, separated by commas.');
+}
+
 function readTimeout(text: string): number {
   const seconds = Number(text);
-  if (seconds > 0 && seconds <= LONGEST_SECONDS) return seconds * 1000;
+  if (seconds >= 0.001 && seconds <= LONGEST_SECONDS) return seconds * 1000;
   throw new TypeError(`--timeout must be a number of seconds, at most ${LONGEST_SECONDS}.`);
 }
 

@@ -117,6 +117,8 @@ describe('wrong usage', () => {
       '--environment must be azure, gcp, k8s',
     ],
     ['no time', ['doctor', uri, '--timeout', '0'], '--timeout must be a number of seconds, at most 59'],
+    ['hardly any time', ['doctor', uri, '--timeout', '1e-9'], '--timeout must be'],
+    ['no host', ['doctor', uri, '--allowed-hosts', ''], '--allowed-hosts must be names of hosts'],
     ['too much time', ['doctor', uri, '--timeout', '60'], '--timeout must be'],
     ['a time that is no number', ['doctor', uri, '--timeout', '5s'], '--timeout must be'],
     ['a file that is not there', ['doctor', uri, '--server-config', '/nowhere'], 'cannot be read: ENOENT'],
