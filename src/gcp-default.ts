@@ -41,6 +41,9 @@ export type GcpCallbackOptions = OIDCCallbackOptions & {
       } & GoogleAuthOptions)
   );
 
+/** The SDK's HTTP client, in the package that the SDK depends on. */
+type Gaxios = AuthClient['transporter'];
+
 const GOOGLE_AUTH_OPTION_NAMES = [
   'apiKey',
   'authClient',
@@ -131,9 +134,14 @@ export class GcpCallback extends OIDCCallback {
       // An ID token belongs to no project; without a name the SDK runs gcloud and asks the metadata server.
       projectId: 'unused',
       ...this.#authOptions,
+      clientOptions: withoutRedirects(this.#authOptions.clientOptions),
     });
     try {
-      return await this.#ownAuth.getClient();
+      const client = await this.#ownAuth.getClient();
+      // A federated identity's exchange has an HTTP client of its own, which takes no options.
+      const { stsCredential } = client as { stsCredential?: { transporter?: Pick<Gaxios, 'defaults'> } };
+      if (stsCredential?.transporter?.defaults) stsCredential.transporter.defaults.redirect = 'manual';
+      return client;
     } catch (error) {
       // A metadata server that was not there yet counts as missing for good, in the whole process.
       this.#ownAuth = undefined;
@@ -179,6 +187,16 @@ export class GcpCallback extends OIDCCallback {
     if (provider.fetchIdToken) return provider.fetchIdToken(audience);
     throw impersonationNeeded(`credentials of the type ${client.constructor.name}`);
   }
+}
+
+/**
+ * Google redirects no request for a token, so a redirect comes from something in between, and must not get the
+ * credentials. To follow one would also end the process: node-fetch throws where nobody can catch it
+ * (https://github.com/node-fetch/node-fetch/issues/1616).
+ */
+function withoutRedirects(options: GoogleAuthOptions['clientOptions'] = {}) {
+  const { transporterOptions } = options as { transporterOptions?: Gaxios['defaults'] };
+  return { ...options, transporterOptions: { redirect: 'manual' as const, ...transporterOptions } };
 }
 
 /** Whether a `GoogleAuth` was made with credentials, so that it does not look for a metadata server. */

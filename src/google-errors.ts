@@ -60,6 +60,13 @@ export function describeGoogleError(
       { cause },
     );
   }
+  if (status !== undefined && status >= 300 && status < 400) {
+    return new OIDCCallbackError(
+      'ERR_OIDC_SOURCE_UNREACHABLE',
+      `${source} did not answer: something in its place redirected the request (${status}), such as a proxy that wants a login. Let requests to *.googleapis.com and to the metadata server pass.`,
+      { cause },
+    );
+  }
   if (/default credentials/i.test(messageOf(error))) {
     return new OIDCCallbackError(
       'ERR_OIDC_CREDENTIAL_UNAVAILABLE',

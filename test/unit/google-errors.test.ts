@@ -74,6 +74,8 @@ const ROWS: Row[] = [
     /^The metadata server answered with status 500\.$/,
     ALWAYS,
   ],
+  ['302', gaxios(302), 'ERR_OIDC_SOURCE_UNREACHABLE', /redirected.*\(302\).*proxy/, ALWAYS],
+  ['399', gaxios(399), 'ERR_OIDC_SOURCE_UNREACHABLE', /redirected.*\(399\)/, ALWAYS],
   ['503', gaxios(503), 'ERR_OIDC_SOURCE_UNREACHABLE', /status 503/, ALWAYS],
   [
     'a status on the response alone',
