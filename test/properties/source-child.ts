@@ -22,7 +22,8 @@ import type { SourceName } from './sources.js';
 import { assertOurError, assertResult } from './verdicts.js';
 
 const [source, count, seed] = process.argv.slice(2) as [SourceName, string, string];
-const AT_ONCE = 50;
+/** A good answer to so many comes in a fraction of the timeout, also on a busy machine. */
+const AT_ONCE = 20;
 const TIMEOUT_MS = 3_000;
 const GRACE_MS = 12_000;
 
@@ -35,9 +36,18 @@ let batch = 0;
 function numberIn(text: string): number | undefined {
   const assertion = new URLSearchParams(text).get('assertion');
   const [, payload = ''] = assertion?.split('.') ?? [];
-  const plain = `${decodeURIComponent(text)} ${Buffer.from(payload, 'base64url')}`;
+  const plain = `${decoded(text)} ${Buffer.from(payload, 'base64url')}`;
   const found = /number-(\d+)-/.exec(plain)?.[1];
   return found === undefined ? undefined : Number(found);
+}
+
+/** An answer may have led the client to a path that nobody can decode. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 const listener: RequestListener = async (request, response): Promise<unknown> => {
