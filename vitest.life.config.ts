@@ -1,30 +1,36 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { reporters } from './vitest.report.js';
-import { slow } from './vitest.slow.js';
+import { alone, twoAtATime } from './vitest.slow.js';
 
-/** They count what happens between a token's refresh and its expiry: a busy machine spoils that. */
-const alone = ['test/integration/one-request.test.ts', 'test/integration/rollover.test.ts'];
-const pattern = (path: string) => (path.endsWith('**') ? `${path}/*.test.ts` : path);
+/** So that none runs by itself at the end. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => twoAtATime.findIndex((path) => moduleId.endsWith(path));
+    return files.sort((one, other) => rank(one) - rank(other));
+  }
+}
 
 // What happens to a token in its life, under load and over real sockets.
 export default defineConfig({
   test: {
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    sequence: { sequencer: LongestFirst },
     reporters,
     projects: [
       {
         extends: true,
-        test: {
-          name: 'two at a time',
-          include: slow.map(pattern).filter((path) => !alone.includes(path)),
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
-        },
+        test: { name: 'two at a time', include: twoAtATime, maxWorkers: 2, sequence: { groupOrder: 0 } },
       },
       {
         extends: true,
-        test: { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 1 } },
+        test: {
+          name: 'alone',
+          include: alone.map((path) => `${path}/*.test.ts`),
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
       },
     ],
   },

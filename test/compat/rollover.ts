@@ -9,7 +9,7 @@ import { eventually, type Scenario } from './scenario.js';
 
 const audience = 'mongodb';
 /** A fifth of it is the time that a busy machine has for the next token. */
-const lifeMS = 10_000;
+const lifeMS = 12_000;
 const latencyMS = 300;
 const poolSize = 10;
 const rollovers = 2;

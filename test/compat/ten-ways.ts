@@ -6,7 +6,7 @@ import { type Way, ways } from '../ways/ways.js';
 import type { Scenario } from './scenario.js';
 
 /** An expiry takes as long as a life does; a fifth of it is the time that a busy machine has for the next token. */
-const lifeSeconds = 5;
+const lifeSeconds = 6;
 
 export const wayScenarios: readonly Scenario[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((number) => ({
   name: `way ${number}`,
