@@ -2,13 +2,16 @@
 // up, and no timer lets a program end that waits for a token.
 
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it, onTestFinished, type TestContext, vi } from 'vitest';
+import { describe, expect, it, type TestContext, vi } from 'vitest';
 import { run } from '../emulators/child.js';
 import { startGcpMetadata } from '../emulators/gcp.js';
 import { type MongoServer, startMongoServer } from '../emulators/mongodb/index.js';
 import { drivers } from '../life/drivers.js';
 import { type Report, Service } from '../life/service.js';
 import { startTokenSource, type TokenSource, type TokenSourceOptions } from '../life/token-source.js';
+
+// Two pools in each of two programs are as much as two processors bear.
+vi.setConfig({ maxConcurrency: 2 });
 
 type OnTestFinished = TestContext['onTestFinished'];
 
@@ -58,9 +61,9 @@ function expectNoStall({ failures, calls }: Report, expiries: number): void {
   expect(calls).toBeLessThan(3 * (expiries + 1));
 }
 
-it.each(drivers)(
+it.concurrent.for(drivers)(
   'a busy pool goes on at expiry with $name, and stalls without a token fetched ahead',
-  async ({ name }) => {
+  async ({ name }, { onTestFinished }) => {
     const metadata = await start(startGcpMetadata({ lifeSeconds: 4, latencyMS: 400 }), onTestFinished);
     const server = await startServer(metadata, ['ahead', 'late'], onTestFinished);
     const service = await start(new Service(metadata.env), onTestFinished);
