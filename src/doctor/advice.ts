@@ -3,6 +3,7 @@
 import { documentDBOfAudience } from '../documentdb.js';
 import { audiences, type Claims, oneLine } from '../jwt.js';
 import { otherReceiverOf } from '../other-receivers.js';
+import { isText, isTexts } from './claims.js';
 import type { Situation } from './finding.js';
 import { type IssuerKind, tokenKindOf } from './issuers.js';
 import type { IdentityProvider } from './server-config.js';
@@ -100,14 +101,9 @@ export function otherVersion({ kind, place = '' }: IssuerKind): string {
   return `The other version of tokens (requestedAccessTokenVersion in the application's manifest) has the issuer ${kind === 'Entra v1' ? `https://login.microsoftonline.com/${tenant}/v2.0` : `https://sts.windows.net/${tenant}/`} and another audience.`;
 }
 
-/** Whether roles can come from this claim. */
-export function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string');
-}
-
 /** Longer than any name, since half a name is none. */
 function nameOr(placeholder: string, value: unknown): string {
-  return typeof value === 'string' && value !== '' ? oneLine(value, 1_000) : placeholder;
+  return isText(value) ? oneLine(value, 1_000) : placeholder;
 }
 
 function literal(name: string): string {

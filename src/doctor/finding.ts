@@ -20,3 +20,11 @@ export interface Situation {
   /** The token's header. */
   readonly header?: Readonly<Record<string, unknown>> | undefined;
 }
+
+export function finding(code: string, summary: string, fix: string): Finding {
+  return { code, summary, fix };
+}
+
+export function when(condition: boolean, code: string, summary: string, fix: string): Finding[] {
+  return condition ? [finding(code, summary, fix)] : [];
+}

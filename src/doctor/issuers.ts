@@ -37,3 +37,8 @@ export function tokenKindOf(claims: { iss?: unknown; sub?: unknown }, environmen
     (typeof claims.sub === 'string' && claims.sub.startsWith('system:serviceaccount:'));
   return issuer.kind === 'other' && isCluster ? { kind: 'Kubernetes', prefix: 'kubernetes' } : issuer;
 }
+
+/** Of Entra's tokens: 1 or 2; 0 for those of others. */
+export function versionOf({ kind }: IssuerKind): number {
+  return kind === 'Entra v1' ? 1 : kind === 'Entra v2' ? 2 : 0;
+}

@@ -7,7 +7,6 @@ import type { Claims } from '../jwt.js';
 import { scrub, textOf } from '../secrets.js';
 import type { Workload } from '../workload.js';
 import { authenticate, judgeRoles } from './authentication.js';
-import { clockFindings } from './causes.js';
 import type { Surveyed } from './environment-step.js';
 import type { Situation } from './finding.js';
 import {
@@ -24,6 +23,7 @@ import {
 import type { Installed } from './packages.js';
 import { CheckFailed, type Outcome, ok, type Report, warning } from './report.js';
 import type { IdentityProvider } from './server-config.js';
+import { clockFindings } from './token-findings.js';
 
 /** What the earlier steps found out. */
 export interface Prepared {

@@ -8,12 +8,12 @@ import { OIDCCallbackError } from '../errors.js';
 import { type Claims, oneLine, readClaims } from '../jwt.js';
 import { askMetadataServer } from '../metadata-server.js';
 import { readTokenFile } from '../token-file.js';
-import { receiverFindings } from './causes.js';
 import { entraFinding } from './entra.js';
 import type { Surveyed } from './environment-step.js';
 import type { Finding } from './finding.js';
 import { fixOf } from './fixes.js';
 import { CheckFailed } from './report.js';
+import { receiverFindings } from './token-findings.js';
 
 /** The error, or what it means. */
 export async function explained(error: unknown, surveyed: Surveyed, timeoutMS: number): Promise<unknown> {

@@ -1,9 +1,9 @@
 // The token: what it says, which is no secret, and what is wrong with it before any server has seen it.
 
 import { type Claims, expiryOf, namesOf, oneLine } from '../jwt.js';
-import { tokenFindings } from './causes.js';
 import type { Finding, Situation } from './finding.js';
 import { ok, type Report, warning } from './report.js';
+import { tokenFindings } from './token-findings.js';
 
 /** Claims that name groups or roles. */
 const GROUP_CLAIMS = ['groups', 'roles'];

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { causesOf, likelyCauses, tokenFindings } from '../../../src/doctor/causes.js';
+import { causesOf, likelyCauses } from '../../../src/doctor/causes.js';
 import type { Finding } from '../../../src/doctor/finding.js';
 import type { IdentityProvider } from '../../../src/doctor/server-config.js';
+import { tokenFindings } from '../../../src/doctor/token-findings.js';
 import type { Claims } from '../../../src/jwt.js';
 import {
   APPLICATION,
