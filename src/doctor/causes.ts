@@ -20,6 +20,22 @@ export function causesOf(
   providers: readonly IdentityProvider[],
   situation: Situation,
 ): Finding[] {
+  const certain = certainCausesOf(claims, providers, situation);
+  if (certain.length > 0) return certain;
+  const provider = nearest(claims, providers);
+  return [
+    provider?.useAuthorizationClaim === false
+      ? userMissing(claims, situation, provider)
+      : keysMissing(claims, situation),
+  ];
+}
+
+/** Why a server with this configuration will not take this token, without asking it. */
+export function certainCausesOf(
+  claims: Claims,
+  providers: readonly IdentityProvider[],
+  situation: Situation,
+): Finding[] {
   const provider = nearest(claims, providers);
   if (!provider) {
     return [
@@ -27,18 +43,12 @@ export function causesOf(
     ];
   }
   const differences = differencesFrom(provider, claims, situation);
-  const certain = [
+  return [
     ...differences,
     ...timeFindings(claims, situation),
     ...(differences.length > 0 ? [] : configFindings(providers)),
     ...formFindings(claims, situation, provider.principalName),
     ...authorizationFindings(claims, provider),
-  ];
-  if (certain.length > 0) return certain;
-  return [
-    provider.useAuthorizationClaim === false
-      ? userMissing(claims, situation, provider)
-      : keysMissing(claims, situation),
   ];
 }
 

@@ -1,11 +1,14 @@
 // The steps of doctor, in their order: each needs what the one before it found.
 
+import type { Claims } from '../jwt.js';
 import { type Advice, serverAdvice } from './advice.js';
 import type { Settings } from './arguments.js';
+import { certainCausesOf } from './causes.js';
 import { examineEnvironment } from './environment-step.js';
 import type { Situation } from './finding.js';
 import { examineMongoDB } from './mongodb-step.js';
-import type { Report } from './report.js';
+import { failure, ok, type Report } from './report.js';
+import type { IdentityProvider } from './server-config.js';
 import { examineSource } from './source-step.js';
 import { examineToken } from './token-step.js';
 
@@ -27,5 +30,25 @@ export async function examine(settings: Settings, report: Report): Promise<Advic
     const { providers, timeoutMS } = settings;
     await examineMongoDB({ workload, driver, surveyed, claims, situation, providers, timeoutMS }, report);
   }
+  const wasJudged = report.checks.some(
+    ({ name, status }) => name === 'authentication' && status !== 'skipped',
+  );
+  if (claims && settings.providers && !wasJudged) compare(claims, settings.providers, situation, report);
   return claims && serverAdvice(claims, situation);
+}
+
+/** Where the server was not asked, its configuration tells less, but something. */
+function compare(
+  claims: Claims,
+  providers: readonly IdentityProvider[],
+  situation: Situation,
+  report: Report,
+): void {
+  const told = new Set(report.checks.map(({ code }) => code));
+  const causes = certainCausesOf(claims, providers, situation).filter(({ code }) => !told.has(code));
+  for (const { code, summary, fix } of causes)
+    report.note('mongodb', 'configuration', failure(code, summary, fix));
+  if (causes.length > 0) return;
+  const summary = 'The configuration fits the token; the server, its keys and its users were not asked';
+  report.note('mongodb', 'configuration', ok(summary));
 }

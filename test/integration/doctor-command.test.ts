@@ -60,6 +60,28 @@ describe('the command', () => {
     });
   });
 
+  it.each(['--no-connect', 'mongodb://127.0.0.1:1/'])(
+    'compares the token with a configuration where the server is not asked: %s',
+    async (how) => {
+      const args = [how, '--token-file', tokens.path, '--audience', 'mongodb', '--json', '--server-config'];
+      const configure = async (issuer: string) => {
+        const file = join(project.folder, 'providers.json');
+        const provider = { issuer, audience: 'mongodb', authNamePrefix: 'k8s', useAuthorizationClaim: false };
+        await writeFile(file, JSON.stringify([{ ...provider, supportsHumanFlows: false }]));
+        const { steps } = JSON.parse((await doctor(...args, file)).stdout);
+        return steps
+          .flatMap(({ checks }: { checks: object[] }) => checks)
+          .find(({ name }: { name: string }) => name === 'configuration');
+      };
+      expect(await configure(tokens.issuer)).toMatchObject({ status: 'ok' });
+      expect(await configure(`${tokens.issuer}/`)).toMatchObject({
+        status: 'failed',
+        code: 'ISSUER_DIFFERS',
+        summary: expect.stringContaining('a slash at the end'),
+      });
+    },
+  );
+
   it('writes one JSON document and nothing else', async () => {
     const { code, stdout, stderr } = await doctor(
       ...['--json', '--no-connect', '--token-file', tokens.path, '--audience', 'mongodb'],
