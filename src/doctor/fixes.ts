@@ -15,7 +15,8 @@ export interface Asked {
 }
 
 const FIXES: Fixes = {
-  ERR_OIDC_AUDIENCE_MISSING: 'Say --audience, or TOKEN_RESOURCE in the connection string.',
+  ERR_OIDC_AUDIENCE_MISSING:
+    'Say --audience, as the program says it to its callback; or put TOKEN_RESOURCE into the connection string.',
   ERR_OIDC_AUDIENCE_MISMATCH:
     'Have the token issued for the audience that the server knows; or, if the server knows the other one, ask for that: --audience.',
   ERR_OIDC_CREDENTIAL_UNAVAILABLE: 'Give this place an identity, or say where this runs: --environment.',
@@ -38,6 +39,8 @@ const MANAGED_IDENTITY: Fixes = {
 };
 
 const METADATA_SERVER: Fixes = {
+  ERR_OIDC_ACCESS_DENIED:
+    'Look at whether the service account is disabled or deleted; and whether this runs on Google Cloud at all: --environment.',
   ERR_OIDC_IDENTITY_NOT_FOUND:
     'Run: gcloud compute instances describe <instance> --format "value(serviceAccounts[].email)", and give one of these: --service-account. Without it the first is used.',
 };
@@ -58,6 +61,7 @@ export function fixOf({ code, message }: OIDCCallbackError, asked?: Asked): stri
   if (code === 'ERR_OIDC_SDK_NOT_INSTALLED') return message.slice(message.indexOf('Run: '));
   if (code === 'ERR_OIDC_TOKEN_FILE') return projectedToken(asked?.audience);
   if (message.includes('allowed are only')) return ALLOW;
+  if (message.startsWith('No audience')) return FIXES.ERR_OIDC_AUDIENCE_MISSING;
   return (asked && fixesAt(asked)[code]) ?? FIXES[code];
 }
 
@@ -75,5 +79,5 @@ function fixesAt({ environment, targetPrincipal, audience }: Asked): Fixes {
 
 /** For a pod whose token is not for MongoDB. */
 export function projectedToken(audience = '<audience>'): string {
-  return `Mount a projected volume with serviceAccountToken: { audience: ${oneLine(audience)}, expirationSeconds: 3600, path: mongodb }, and name the file in it: --token-file /var/run/secrets/tokens/mongodb`;
+  return `Mount a projected volume with serviceAccountToken: { audience: ${oneLine(audience)}, expirationSeconds: 3600, path: mongodb }, and name the file in it: here --token-file /var/run/secrets/tokens/mongodb, in the program tokenFile`;
 }

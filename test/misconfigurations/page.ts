@@ -18,7 +18,7 @@ const INTRODUCTION = `# Troubleshooting
 A server that refuses a token says "Authentication failed" and no more, and there are a dozen reasons for it. This finds out which:
 
 \`\`\`sh
-npx mongodb-workload-identity doctor "$MONGODB_URI"
+npx mongodb-workload-identity doctor "$MONGODB_URI" --audience "$AUDIENCE"
 \`\`\`
 
 Each mistake below was made on purpose, with emulators of the clouds and of the server, and doctor run on it: what it said is what stands here. Run \`npx mongodb-workload-identity doctor --help\` for its options.
