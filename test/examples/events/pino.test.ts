@@ -76,7 +76,8 @@ test('a source that throttles at first is a warning', async () => {
 });
 
 test('an outage past a first token is an error, once, and its end is told', async () => {
-  const stage = await setStage({ lifeSeconds: 6 });
+  // The slower a source, the earlier a refresh: after one that fails there must be time for another look.
+  const stage = await setStage({ lifeSeconds: 8, latencyMS: 1_500 });
   const example = start(stage);
   await whenConnected(example);
   stage.imds.setFault({ kind: 'status', status: 403 });
