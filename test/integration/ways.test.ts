@@ -185,11 +185,12 @@ describe('the real driver, in a process of its own,', () => {
     expect(server.claims).toEqual(Array.from({ length: tokens }, () => expect.objectContaining(arrived)));
     expect(new Set(server.claims.map(({ jti }) => jti)).size).toBe(tokens);
 
-    // At the source: for each of the tokens just what it takes. One more may be there ahead of its use.
+    // At the source: for each of the tokens just what it takes. One more may be there ahead of its use, and on a
+    // busy machine the life of one can pass unused.
     const expected = expectedRequests[way.id]?.(way, source);
     const requests = tokenRequests(source, expected);
     const fetched = (count: number) => expected && Array.from({ length: count }, () => expected).flat();
-    expect([fetched(tokens), fetched(tokens + 1)]).toContainEqual(requests);
+    expect([tokens, tokens + 1, tokens + 2].map(fetched)).toContainEqual(requests);
   });
 
   it('is reported with what it wrote to standard error when it fails', async () => {
