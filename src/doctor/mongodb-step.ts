@@ -44,13 +44,12 @@ type MakeClient = new (uri: string, options: MongoClientOptions) => Client;
 const OLDEST_WIRE_VERSION = 21;
 const DEFAULT_PORT = 27017;
 
-/** @returns whether the server took the token */
-export async function examineMongoDB(prepared: Prepared, report: Report): Promise<boolean> {
+export async function examineMongoDB(prepared: Prepared, report: Report): Promise<void> {
   const { workload, driver, surveyed, claims, timeoutMS } = prepared;
   const hosts = await report.check('mongodb', 'name', 'looking for the hosts', () =>
     findHosts(workload, timeoutMS),
   );
-  if (!hosts) return false;
+  if (!hosts) return;
   const parameters = tlsParameters(workload.connection);
   const way = { usesTLS: workload.usesTLS, parameters, timeoutMS };
   // Where a firewall drops packets, each takes the whole of its time.
@@ -59,16 +58,16 @@ export async function examineMongoDB(prepared: Prepared, report: Report): Promis
     run: () => travel(host, way),
   }));
   const reached = (await report.checkAll('mongodb', 'host', journeys)).find(Boolean);
-  if (!reached) return false;
+  if (!reached) return;
 
   const { MongoClient } = driver.load() as { MongoClient: MakeClient };
   const server = await report.check('mongodb', 'hello', 'saying hello', () =>
     sayHello(MongoClient, reached, way, prepared),
   );
-  if (!server) return false;
+  if (!server) return;
   if (!surveyed || !claims) {
     report.note('mongodb', 'authentication', { status: 'skipped', summary: 'Not tried: there is no token' });
-    return false;
+    return;
   }
   const situation = { ...prepared.situation, clockOffsetMS: server.clockOffsetMS };
   for (const finding of clockFindings({}, situation)) report.note('mongodb', 'clock', warning(finding));
@@ -80,11 +79,8 @@ export async function examineMongoDB(prepared: Prepared, report: Report): Promis
       situation,
     }),
   );
-  if (!status) return false;
-  const roles = await report.check('mongodb', 'roles', 'asking for the roles', async () =>
-    judgeRoles(status),
-  );
-  return roles !== undefined;
+  if (!status) return;
+  await report.check('mongodb', 'roles', 'asking for the roles', async () => judgeRoles(status));
 }
 
 async function findHosts({ connection }: Workload, timeoutMS: number): Promise<[Outcome, Host[]]> {
