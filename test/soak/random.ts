@@ -5,8 +5,6 @@ export interface Random {
   between(low: number, high: number): number;
   /** One of them. */
   pick<T>(items: readonly T[]): T;
-  /** True in this share of all calls. */
-  chance(share: number): boolean;
   /** Deals the items in random order, all of them before any comes again. */
   deck<T>(items: readonly T[]): () => T;
 }
@@ -23,7 +21,6 @@ export function seeded(seed: number): Random {
   const random: Random = {
     between: (low, high) => low + next() * (high - low),
     pick: (items) => items[Math.floor(next() * items.length)] as (typeof items)[number],
-    chance: (share) => next() < share,
     deck(items) {
       let left: (typeof items)[number][] = [];
       return () => {

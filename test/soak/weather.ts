@@ -6,7 +6,8 @@ import { LIFE_SECONDS, type Source } from './source.js';
 
 /** Longer by this than what was left of the token: from a moment to more than a caller's patience. */
 const LONGER_MS = [1_000, 8_000] as const;
-const LONG_SHARE = 0.3;
+const LENGTHS = ['long', 'short', 'short'] as const;
+const EVENTS = ['outage', 'outage', 'outage', 'stumble', 'quiet'] as const;
 
 /** Runs until `signal` is aborted, and mends what it broke. `kindOfOutage` says what the next outage is. */
 export async function weather(
@@ -16,9 +17,12 @@ export async function weather(
   signal: AbortSignal,
 ): Promise<void> {
   const kindOfStumble = random.deck(source.seesRequests ? [...HTTP_KINDS, SLOW] : source.kinds);
-  const next = random.deck(['outage', 'outage', 'outage', 'stumble', 'quiet'] as const);
-  while (!signal.aborted) {
-    const event = next();
+  const length = random.deck(LENGTHS);
+  const next = random.deck(EVENTS);
+  // A minute has time for few outages, and the file, which has kinds of its own, is to have each.
+  const outagesFirst = source.seesRequests ? 0 : source.kinds.length;
+  for (let count = 1; !signal.aborted; count += 1) {
+    const event = count <= outagesFirst ? 'outage' : next();
     await source.nextToken(signal);
     if (event === 'quiet') await pause(random.between(1, 2) * LIFE_SECONDS * 1_000, signal);
     // Late in a life more often than not: that is where the next token is asked for.
@@ -27,9 +31,10 @@ export async function weather(
     if (event === 'stumble') await source.stumble(kindOfStumble(), Math.ceil(random.between(0, 3)));
     if (event !== 'outage') continue;
     const mend = await source.breakDown(kindOfOutage());
-    const lastsMS = random.chance(LONG_SHARE)
-      ? remainingMS(source) + random.between(...LONGER_MS)
-      : random.between(0.3, 0.9) * remainingMS(source);
+    const lastsMS =
+      length() === 'long'
+        ? remainingMS(source) + random.between(...LONGER_MS)
+        : random.between(0.3, 0.9) * remainingMS(source);
     await pause(lastsMS, signal);
     await mend();
   }
