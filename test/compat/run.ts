@@ -11,7 +11,7 @@ import { installProject, projectName } from './projects.js';
 import { markdownOf, readTable, writeTable } from './readme-table.js';
 import { type CellResult, runCell, scenarios } from './run-cell.js';
 import { installRuntimes } from './runtimes.js';
-import { type Counts, count, lineOf, tableOf } from './table.js';
+import { type Counts, count, failuresOf, lineOf, tableOf } from './table.js';
 
 /** As much as two processors bear: a machine without time to spare lets tokens expire before they are used. */
 const INSTALLATIONS = 2;
@@ -41,6 +41,7 @@ async function main(): Promise<number> {
   const startedAt = performance.now();
   const results = await runCells(chosen);
   console.log(`\n${tableOf(results)}\n`);
+  for (const failure of failuresOf(results)) console.log(`${failure}\n`);
   const { passed, failed } = count(results.flatMap(({ outcomes }) => outcomes));
   const isStale = chosen.length === cells.length && !(await isInReadme(results, values.write));
   const isComplete = passed + failed === chosen.length * scenarios.length;

@@ -19,13 +19,19 @@ export function lineOf({ cell, outcomes }: CellResult, seconds: number): string 
   const { passed, failed } = count(outcomes);
   const parts = [`${passed} of ${outcomes.length} scenarios passed`];
   if (failed > 0) parts.push(styleText('red', `${failed} failed`));
-  const failures = outcomes
-    .filter(({ failure }) => failure !== undefined)
-    .map(
-      ({ scenario, failure }) =>
-        `    ${styleText('red', scenario)}: ${failure?.replaceAll('\n', '\n      ')}`,
-    );
-  return [`${cell.name}: ${parts.join(', ')} (${seconds.toFixed(0)} s)`, ...failures].join('\n');
+  return `${cell.name}: ${parts.join(', ')} (${seconds.toFixed(0)} s)`;
+}
+
+/** Why scenarios failed, by cell. */
+export function failuresOf(results: readonly CellResult[]): string[] {
+  return results.flatMap(({ cell, outcomes }) =>
+    outcomes
+      .filter(({ failure }) => failure !== undefined)
+      .map(({ scenario, failure }) => {
+        const title = styleText('red', `${cell.name}, ${scenario}`);
+        return `${title}: ${failure?.replaceAll('\n', '\n  ')}`;
+      }),
+  );
 }
 
 /** All cells, with what was installed in each. */
