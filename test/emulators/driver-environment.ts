@@ -8,7 +8,7 @@ import { startAzureImds } from './azure.js';
 import { startGcpMetadata } from './gcp.js';
 import { startMongoServer } from './mongodb/index.js';
 
-const lifeSeconds = 2;
+const lifeSeconds = 4;
 const options = { host: '169.254.169.254', port: 80, lifeSeconds };
 const [environment = '', audience = '', username] = process.argv.slice(2);
 const metadata = await (environment === 'azure' ? startAzureImds(options) : startGcpMetadata(options));

@@ -77,7 +77,7 @@ describe('a callback that several clients share', () => {
   const tokens = () => new Set(server.claims.map(({ jti }) => jti)).size;
 
   beforeEach(async () => {
-    metadata = await start(startGcpMetadata({ lifeSeconds: 3, latencyMS: 200 }));
+    metadata = await start(startGcpMetadata({ lifeSeconds: 6, latencyMS: 200 }));
     vi.stubEnv('GCE_METADATA_HOST', metadata.env.GCE_METADATA_HOST);
     const { issuer, jwksUri } = metadata;
     server = await start(

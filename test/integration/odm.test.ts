@@ -36,7 +36,7 @@ let metadata: GcpMetadataEmulator;
 const callbacks: OIDCCallback[] = [];
 
 beforeAll(async () => {
-  metadata = await startGcpMetadata({ lifeSeconds: 3 });
+  metadata = await startGcpMetadata({ lifeSeconds: 6 });
   for (const [name, value] of Object.entries(metadata.env)) vi.stubEnv(name, value);
 });
 afterAll(async () => {

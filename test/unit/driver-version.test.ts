@@ -1,6 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type CompiledSource, compileSource } from './compiled-source.js';
 
 const script = `
@@ -13,13 +13,15 @@ setImmediate(() => console.log(JSON.stringify(warnings)));
 `;
 
 let source: CompiledSource;
-beforeEach(() => {
+let driver: string;
+beforeAll(() => {
   source = compileSource();
+  driver = join(source.folder, 'node_modules', 'mongodb');
 });
-afterEach(() => source.remove());
+afterEach(() => rm(driver, { recursive: true, force: true }));
+afterAll(() => source.remove());
 
 async function warningsWith(manifest: string): Promise<unknown> {
-  const driver = join(source.folder, 'node_modules', 'mongodb');
   await mkdir(driver, { recursive: true });
   await writeFile(join(driver, 'package.json'), manifest);
   return source.run(script);
