@@ -14,6 +14,8 @@ import { fatalFindings } from './token-step.js';
 
 const AUTHENTICATION_FAILED = 18;
 const MECHANISM_UNAVAILABLE = 334;
+/** The failures that come before the server looks at the token; others have an `ERR_OIDC_` code. */
+const UNJUDGED = new Set(['MECHANISM_NOT_OFFERED', 'AUTHENTICATION_NOT_REACHED']);
 
 /** What a refusal is explained by. */
 export interface Presented {
@@ -78,6 +80,12 @@ export async function authenticate(
   } finally {
     await client.close();
   }
+}
+
+/** Whether the server came to look at the token. */
+export function wasJudged({ status, code = '' }: Outcome): boolean {
+  if (status === 'ok') return true;
+  return status === 'failed' && !UNJUDGED.has(code) && !code.startsWith('ERR_OIDC_');
 }
 
 export function judgeRoles(status: Status): [Outcome, true] {

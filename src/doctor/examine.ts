@@ -3,6 +3,7 @@
 import type { Claims } from '../jwt.js';
 import { type Advice, serverAdvice } from './advice.js';
 import type { Settings } from './arguments.js';
+import { wasJudged } from './authentication.js';
 import { certainCausesOf } from './causes.js';
 import { examineEnvironment } from './environment-step.js';
 import type { Situation } from './finding.js';
@@ -30,14 +31,12 @@ export async function examine(settings: Settings, report: Report): Promise<Advic
     const { providers, timeoutMS } = settings;
     await examineMongoDB({ workload, driver, surveyed, claims, situation, providers, timeoutMS }, report);
   }
-  const wasJudged = report.checks.some(
-    ({ name, status }) => name === 'authentication' && status !== 'skipped',
-  );
-  if (claims && settings.providers && !wasJudged) compare(claims, settings.providers, situation, report);
+  const isKnown = report.checks.some((check) => check.name === 'authentication' && wasJudged(check));
+  if (claims && settings.providers && !isKnown) compare(claims, settings.providers, situation, report);
   return claims && serverAdvice(claims, situation);
 }
 
-/** Where the server was not asked, its configuration tells less, but something. */
+/** Where the server did not come to judge the token, its configuration tells less, but something. */
 function compare(
   claims: Claims,
   providers: readonly IdentityProvider[],

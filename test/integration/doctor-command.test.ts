@@ -7,19 +7,21 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { childEnvironment } from '../emulators/child.js';
 import { createTokenDirectory, type KubernetesTokens } from '../emulators/kubernetes.js';
-import { startMongoServer } from '../emulators/mongodb/index.js';
+import { type MongoServer, startMongoServer } from '../emulators/mongodb/index.js';
 import { placeEnv } from '../emulators/place.js';
 import { Project } from '../misconfigurations/project.js';
 
 let project: Project;
 let tokens: KubernetesTokens;
+let withoutOIDC: MongoServer;
 beforeAll(async () => {
-  [project, tokens] = await Promise.all([
+  [project, tokens, withoutOIDC] = await Promise.all([
     Project.create({ mongodb: 'mongodb' }),
     createTokenDirectory({ audience: 'mongodb' }),
+    startMongoServer({ identityProviders: [], mechanisms: ['SCRAM-SHA-256'] }),
   ]);
 });
-afterAll(() => Promise.all([project.close(), tokens.close()]));
+afterAll(() => Promise.all([project.close(), tokens.close(), withoutOIDC.close()]));
 
 const doctor = (...args: readonly string[]) => project.doctor(args, {});
 
@@ -60,10 +62,22 @@ describe('the command', () => {
     });
   });
 
-  it.each(['--no-connect', 'mongodb://127.0.0.1:1/'])(
-    'compares the token with a configuration where the server is not asked: %s',
+  it.each(['--no-connect', 'no server', 'no MONGODB-OIDC'])(
+    'compares the token with a configuration where the server does not judge it: %s',
     async (how) => {
-      const args = [how, '--token-file', tokens.path, '--audience', 'mongodb', '--json', '--server-config'];
+      const places: Record<string, string> = {
+        'no server': 'mongodb://127.0.0.1:1/',
+        'no MONGODB-OIDC': withoutOIDC.uri,
+      };
+      const args = [
+        places[how] ?? how,
+        '--token-file',
+        tokens.path,
+        '--audience',
+        'mongodb',
+        '--json',
+        '--server-config',
+      ];
       const configure = async (issuer: string) => {
         const file = join(project.folder, 'providers.json');
         const provider = { issuer, audience: 'mongodb', authNamePrefix: 'k8s', useAuthorizationClaim: false };
