@@ -99,7 +99,7 @@ function statusOf(error: unknown): number | undefined {
 function lacksModules(error: unknown, depth = 0): boolean {
   const { code, message, cause } = Object(error) as Record<string, unknown>;
   const flag = /DYNAMIC_IMPORT_CALLBACK_MISSING|experimental-vm-modules/;
-  if (flag.test(`${code} ${message}`)) return true;
+  if ([code, message].some((part) => typeof part === 'string' && flag.test(part))) return true;
   return cause !== undefined && depth < 5 && lacksModules(cause, depth + 1);
 }
 

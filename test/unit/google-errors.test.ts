@@ -39,6 +39,13 @@ const ROWS: Row[] = [
     0,
   ],
   [
+    'parts that are no text, and cannot be made one',
+    Object.assign(new Error('x'), { code: Object.create(null), message: Object.create(null) }),
+    'ERR_OIDC_SOURCE_UNREACHABLE',
+    /^The metadata server did not answer/,
+    ALWAYS,
+  ],
+  [
     '429',
     gaxios(429),
     'ERR_OIDC_RATE_LIMITED',
