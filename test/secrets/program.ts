@@ -131,7 +131,7 @@ const misbehaviours: ((token: string) => unknown)[] = [
   (token) => ({ token: { token } }),
   (token) => ({ access_token: token }),
   (token) => token,
-  (token) => ({ token, refreshToken: token, expiresOnTimestamp: token, refreshAfterTimestamp: token }),
+  (token) => ({ token: '', refreshToken: token, expiresOnTimestamp: token, refreshAfterTimestamp: token }),
 ];
 
 async function misbehave(index: number): Promise<unknown> {
