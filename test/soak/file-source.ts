@@ -108,12 +108,13 @@ class FileSource implements Source {
     }
   }
 
+  /** The next token first: the last one, which is in the directory still, may have expired. */
   async #mend(): Promise<void> {
+    this.#isBroken = false;
+    await this.#rotate();
     const { path } = this.#tokens;
     await rm(path, { force: true });
     await symlink(join('..data', 'token'), path);
-    this.#isBroken = false;
-    await this.#rotate();
   }
 }
 
