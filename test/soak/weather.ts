@@ -6,7 +6,7 @@ import { LIFE_SECONDS, type Source } from './source.js';
 
 /** Longer by this than what was left of the token: from a moment to more than a caller's patience. */
 const LONGER_MS = [1_000, 8_000] as const;
-const LENGTHS = ['long', 'short', 'short'] as const;
+const LENGTHS = ['long', 'short', 'short', 'short'] as const;
 const EVENTS = ['outage', 'outage', 'outage', 'stumble', 'quiet'] as const;
 
 /** Runs until `signal` is aborted, and mends what it broke. `kindOfOutage` says what the next outage is. */
