@@ -14,8 +14,8 @@ for (const line of readFileSync(join(folder, 'steps'), 'utf8').trim().split('\n'
   const failedTests = report?.numFailedTests ?? 0;
   passed += report ? report.numPassedTests : outcome === 'passed' ? 1 : 0;
   skipped += report ? report.numPendingTests + report.numTodoTests : 0;
-  // A step can fail without a failed test: a linter, a test file that does not load.
   if (outcome === 'failed') failedSteps.push(name);
+  // A step can fail without a failed test: a linter, a test file that does not load.
   failed += outcome === 'failed' ? Math.max(1, failedTests) : failedTests;
 }
 if (failedSteps.length > 0) console.log(`Failed: ${failedSteps.join(', ')}`);
